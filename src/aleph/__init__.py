@@ -1,0 +1,81 @@
+"""aleph: image inpainting that fills a hole by searching the latent space of a generative model.
+
+>>> import aleph
+>>> inpainter = aleph.Inpainter.from_pretrained("faces-dcgan-64")  # doctest: +SKIP
+>>> inpainter("photo.png", "mask.png").save("filled.png")          # doctest: +SKIP
+
+Everything below is imported when it is first used, so that `import aleph` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from aleph.config import ModelConfig, SearchConfig, Settings, TrainConfig
+    from aleph.errors import (
+        AlephError,
+        InputError,
+        MissingDependencyError,
+        ModelError,
+        OutputError,
+        TrainingError,
+    )
+    from aleph.inpainter import Candidate, Inpainter, Inpainting
+    from aleph.search import SearchStep
+    from aleph.weighting import context_weight
+    from aleph.zoo import list_models, load_model
+
+_HOMES = {
+    "AlephError": "errors",
+    "Candidate": "inpainter",
+    "InputError": "errors",
+    "Inpainter": "inpainter",
+    "Inpainting": "inpainter",
+    "MissingDependencyError": "errors",
+    "ModelConfig": "config",
+    "ModelError": "errors",
+    "OutputError": "errors",
+    "SearchConfig": "config",
+    "SearchStep": "search",
+    "Settings": "config",
+    "TrainConfig": "config",
+    "TrainingError": "errors",
+    "context_weight": "weighting",
+    "list_models": "zoo",
+    "load_model": "zoo",
+}
+
+__all__ = [
+    "AlephError",
+    "Candidate",
+    "InputError",
+    "Inpainter",
+    "Inpainting",
+    "MissingDependencyError",
+    "ModelConfig",
+    "ModelError",
+    "OutputError",
+    "SearchConfig",
+    "SearchStep",
+    "Settings",
+    "TrainConfig",
+    "TrainingError",
+    "__version__",
+    "context_weight",
+    "list_models",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module holds
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"aleph.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'aleph' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,6 @@
+"""`python -m aleph` is `aleph`."""
+
+from aleph.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""The command line: parse, call, show; nothing else. Heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aleph import __version__
+from aleph.errors import AlephError, InputError
+
+if TYPE_CHECKING:
+    from aleph.search import SearchStep
+
+app = typer.Typer(
+    name="aleph",
+    help="Fill holes in images by searching the latent space of a generative model.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DEFAULT_MODEL_HELP = "A name of `aleph models`, or a model folder."
+
+
+def main() -> None:
+    """Run the command line; an error that a user can cause is one sentence and exit code 2."""
+    try:
+        app()
+    except AlephError as error:
+        typer.echo(f"aleph: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("aleph: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; say nothing more, not even while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aleph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fill holes in images by searching the latent space of a generative model."""
+
+
+@contextmanager
+def _search_bar(quiet: bool) -> Iterator[Any]:
+    """Show a bar of the search's steps; yields the callback for the search."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("searching"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True, quiet=quiet)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("searching", total=None, loss="")
+
+        def on_step(step: SearchStep) -> None:
+            loss = f"loss {step.losses['total'].min():.4f}"
+            bar.update(task, total=step.steps, completed=step.step, loss=loss)
+
+        yield on_step
+
+
+@app.command()
+def inpaint(
+    image: Annotated[Path, typer.Argument(help="The damaged picture, square.")],
+    mask: Annotated[
+        str,
+        typer.Option(
+            "--mask",
+            "-m",
+            help="A picture of the same size, light (128 and up) = missing; or a generated mask: "
+            "center, half, random, pattern, strokes.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the filled picture.")],
+    model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
+    preset: Annotated[
+        str, typer.Option(help="fast, balanced, thorough or yeh2017.")
+    ] = "balanced",
+    weighting: Annotated[
+        str | None, typer.Option(help="uniform, box, inverse or inverse-square.")
+    ] = None,
+    norm: Annotated[str | None, typer.Option(help="l1 or l2.")] = None,
+    prior_weight: Annotated[
+        float | None, typer.Option("--lambda", "--prior-weight", help="λ of the prior loss.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the search.")] = None,
+    starts: Annotated[int | None, typer.Option(help="Starts of the search.")] = None,
+    blending: Annotated[str | None, typer.Option(help="poisson or paste.")] = None,
+    candidates: Annotated[
+        int, typer.Option(help="Different fills to write; further ones as OUT-2, OUT-3, …")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts and masks.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    frame: Annotated[str, typer.Option(help="auto or whole.")] = "auto",
+    animate: Annotated[
+        Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write original, damaged and filled side by side.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Fill the hole of a damaged picture."""
+    from aleph.animation import check_animation_path
+    from aleph.config import Precision, check_choice
+    from aleph.images import check_image_path, write_image
+    from aleph.inpainter import Inpainter
+    from aleph.zoo import DEFAULT_MODEL
+
+    # Everything that can be refused is refused before the search is waited for.
+    check_choice("precision", precision, Precision)
+    for path in [out, *([figure] if figure else [])]:
+        check_image_path(path)
+    if animate:
+        check_animation_path(animate)
+    inpainter = Inpainter.from_pretrained(
+        model or DEFAULT_MODEL,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+    )
+    with _search_bar(quiet) as on_step:
+        result = inpainter(
+            image,
+            mask,
+            preset=preset,
+            frame=frame,
+            candidates=candidates,
+            seed=seed,
+            on_step=on_step,
+            record=animate is not None,
+            weighting=weighting,
+            norm=norm,
+            prior_weight=prior_weight,
+            steps=steps,
+            starts=starts,
+            blending=blending,
+        )
+    written = [out]
+    result.save(out)
+    for number, candidate in enumerate(result.candidates[1:], 2):
+        written.append(out.with_name(f"{out.stem}-{number}{out.suffix}"))
+        write_image(candidate.image, written[-1])
+    if figure:
+        result.figure(figure)
+        written.append(figure)
+    if animate:
+        result.animate(animate)
+        written.append(animate)
+    if as_json:
+        typer.echo(json.dumps({**result.report(), "files": [str(path) for path in written]}))
+    elif not quiet:
+        typer.echo(f"filled in {result.seconds:.1f} s: {', '.join(map(str, written))}")
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show this model's card.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the models that are there, or show the card of one."""
+    from aleph.zoo import DEFAULT_MODEL, describe, find_model, list_models, read_card, read_config
+
+    if name:
+        if as_json:
+            typer.echo(json.dumps(describe(read_config(find_model(name)))))
+        else:
+            typer.echo(read_card(name))
+        return
+    found = {key: describe(config) for key, config in list_models().items()}
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for key, facts in found.items():
+        default = "  (default)" if key == DEFAULT_MODEL else ""
+        size = f"{facts['resolution']}×{facts['resolution']}"
+        typer.echo(f"{key:<18} {facts['kind']:<10} {size:<8} z {facts['latent_dim']}{default}")
+
+
+@app.command()
+def train(
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders or zips of images, or CelebA's img_align_celeba."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
+    model: Annotated[str, typer.Option(help="Kind of model: dcgan.")] = "dcgan",
+    resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps in all; with --resume a new number extends the run.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, all devices.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's step size.")] = None,
+    latent_dim: Annotated[int | None, typer.Option(help="Length of z.")] = None,
+    generator_width: Annotated[
+        int | None, typer.Option(help="Channels of the generator's last hidden layer.")
+    ] = None,
+    discriminator_width: Annotated[
+        int | None, typer.Option(help="Channels of the discriminator's first layer.")
+    ] = None,
+    holdout: Annotated[
+        int | None, typer.Option(help="Images to set aside; listed in RUN/holdout.txt.")
+    ] = None,
+    partition: Annotated[
+        Path | None, typer.Option(help="CelebA's list_eval_partition.txt; found beside the data.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the whole run.")] = None,
+    precision: Annotated[str | None, typer.Option(help="bf16 or fp32.")] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Mirror images at random.")
+    ] = None,
+    save_every: Annotated[int | None, typer.Option(help="Steps between saved states.")] = None,
+    sample_every: Annotated[int | None, typer.Option(help="Steps between sample grids.")] = None,
+    log_every: Annotated[int | None, typer.Option(help="Steps between logged losses.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    devices: Annotated[str, typer.Option(help="Devices per machine: a number or auto.")] = "1",
+    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done and stop.")
+    ] = False,
+) -> None:
+    """Train a model on your own images; SIGINT and SIGTERM save and stop, --resume goes on."""
+    from aleph.config import ModelConfig, TrainConfig
+    from aleph.training.run import create_run, extend_run, read_run
+
+    if out is None:
+        raise InputError("say where the run shall lie: --out RUN")
+    given_train = _given(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        holdout=holdout,
+        seed=seed,
+        precision=precision,
+        flip=flip,
+        save_every=save_every,
+        sample_every=sample_every,
+        log_every=log_every,
+    )
+    given_model = _given(
+        resolution=resolution,
+        latent_dim=latent_dim,
+        generator_width=generator_width,
+        discriminator_width=discriminator_width,
+    )
+    if resume:
+        run = extend_run(read_run(out), given_train, given_model)
+    else:
+        settings = ModelConfig(kind=model, **given_model)  # type: ignore[arg-type]
+        run = create_run(out, data or [], settings, TrainConfig(**given_train), partition)
+    if dry_run:
+        typer.echo(json.dumps(run.to_dict(), indent=2))
+        return
+    from aleph.training.loop import Devices
+    from aleph.training.loop import train as train_run
+
+    outcome = train_run(run, resume=resume, devices=Devices(accelerator, devices, nodes))
+    if outcome.first_process:
+        state = "finished" if outcome.finished else "stopped"
+        hint = f"export it: aleph export {out} -o FOLDER"
+        if not outcome.finished:
+            hint = f"go on: aleph train --resume --out {out}"
+        rate = outcome.images_per_second
+        typer.echo(f"{state} at step {outcome.step} ({rate:.0f} images/s); {hint}")
+
+
+def _given(**options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of `aleph train`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+) -> None:
+    """Make a model folder of a training run."""
+    from aleph.training.export import export_run
+
+    step = export_run(run, out)
+    typer.echo(f"exported step {step} to {out}; complete its README.md, the model's card")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("demo"),
+    model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of scratches and search.")] = 0,
+) -> None:
+    """Scratch a public-domain portrait, fill the scratches, write pictures and an animation."""
+    from aleph.demo import run_demo
+    from aleph.zoo import DEFAULT_MODEL
+
+    with _search_bar(quiet=False) as on_step:
+        outcome = run_demo(out, model or DEFAULT_MODEL, seed, on_step)
+    typer.echo(f"searched for {outcome.seconds:.1f} s with {outcome.model}; written:")
+    for path, what in outcome.files.items():
+        typer.echo(f"  {path}  {what}")

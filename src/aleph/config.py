@@ -1,0 +1,257 @@
+"""Frozen, self-validating configuration. Knows no tensor; written into every run and model folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from aleph.errors import InputError, unknown_name
+
+ModelKind = Literal["dcgan"]
+Prior = Literal["uniform", "normal"]
+Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
+Norm = Literal["l1", "l2"]
+Blending = Literal["paste", "poisson"]
+Precision = Literal["fp32", "bf16"]
+Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
+
+MODEL_FORMAT = 1
+"""Version of the model folder's layout; another version is refused."""
+
+
+class _Serialisable:
+    """Conversion between a frozen dataclass and plain JSON values, with every key checked."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from plain JSON values; unknown keys and values of the wrong type are refused.
+
+        Raises:
+            InputError: on an unknown key, a missing one, or a value of another type.
+        """
+        fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        for key, value in values.items():
+            if key not in fields:
+                raise InputError(unknown_name("setting", key, fields))
+            default = fields[key].default
+            wanted = float if isinstance(default, float) else type(default)
+            if default is dataclasses.MISSING or default is None:
+                continue
+            if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+            if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+                raise InputError(f"setting '{key}' must be a {wanted.__name__}, not {value!r}")
+        return cls(**values)
+
+
+def check_choice(what: str, value: str, choices: Any) -> None:  # noqa: ANN401 - a typing Literal
+    """Refuse a value that a `Literal` type does not list, naming the nearest one that it does.
+
+    Raises:
+        InputError: if `value` is none of the choices.
+    """
+    known = get_args(choices)
+    if value not in known:
+        raise InputError(unknown_name(what, str(value), known))
+
+
+def _check(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise InputError(sentence)
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Serialisable):
+    """What a model's networks are built from; stored as `config.json` beside the weights.
+
+    Attributes:
+        kind: Family of the networks.
+        resolution: Side of the square frame in pixels; a power of two.
+        latent_dim: Length of the latent code z.
+        prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
+        generator_width: Channels of the generator's last hidden layer.
+        discriminator_width: Channels of the discriminator's first layer.
+    """
+
+    kind: ModelKind = "dcgan"
+    resolution: int = 64
+    latent_dim: int = 100
+    prior: Prior = "uniform"
+    generator_width: int = 64
+    discriminator_width: int = 32
+
+    def __post_init__(self) -> None:
+        check_choice("model kind", self.kind, ModelKind)
+        check_choice("prior", self.prior, Prior)
+        power_of_two = self.resolution & (self.resolution - 1) == 0
+        _check(
+            power_of_two and 8 <= self.resolution <= 1024,
+            f"resolution must be a power of two from 8 to 1024, not {self.resolution}",
+        )
+        for name in ("latent_dim", "generator_width", "discriminator_width"):
+            value = getattr(self, name)
+            _check(1 <= value <= 4096, f"{name} must be from 1 to 4096, not {value}")
+
+
+@dataclass(frozen=True)
+class SearchConfig(_Serialisable):
+    """How ẑ = argmin L_c(z) + λ L_p(z) + μ |z|² is searched.
+
+    Attributes:
+        weighting: Weight of a known pixel by its place (see `aleph.weighting`).
+        norm: l1 or l2 distance on the weighted known pixels.
+        prior_weight: λ, weight of the prior loss; at 0 the discriminator is not evaluated.
+        latent_weight: μ, weight of the mean square of z.
+        steps: Adam steps on z.
+        learning_rate: Adam's step size at the start.
+        learning_rate_end: Step size at the last step as a share of the first (cosine between).
+        starts: Random starts per image, searched together; the one with the lowest loss is kept.
+        clip: Clip z to [−1, 1] after each step where the prior is bounded there.
+        patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.
+        precision: Arithmetic of the networks; the losses and z are float32 in either.
+    """
+
+    weighting: Weighting = "inverse-square"
+    norm: Norm = "l1"
+    prior_weight: float = 0.003
+    latent_weight: float = 0.0
+    steps: int = 300
+    learning_rate: float = 0.05
+    learning_rate_end: float = 0.1
+    starts: int = 1
+    clip: bool = True
+    patience: int = 0
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        check_choice("weighting", self.weighting, Weighting)
+        check_choice("norm", self.norm, Norm)
+        check_choice("precision", self.precision, Precision)
+        _check(0 <= self.steps <= 100_000, f"steps must be from 0 to 100000, not {self.steps}")
+        _check(1 <= self.starts <= 256, f"starts must be from 1 to 256, not {self.starts}")
+        _check(self.patience >= 0, f"patience must not be negative, not {self.patience}")
+        for name in ("prior_weight", "latent_weight"):
+            value = getattr(self, name)
+            _check(0 <= value < 1e6, f"{name} must be a number from 0 up, not {value}")
+        _check(
+            0 < self.learning_rate < 10,
+            f"learning_rate must be above 0 and below 10, not {self.learning_rate}",
+        )
+        _check(
+            0 <= self.learning_rate_end <= 1,
+            f"learning_rate_end must be from 0 to 1, not {self.learning_rate_end}",
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Serialisable):
+    """How a model is trained. Together with the data it decides every number of the run.
+
+    Attributes:
+        batch_size: Images per step over all devices together.
+        steps: Optimizer steps of each network.
+        learning_rate: Adam's step size.
+        beta1: Adam's first decay (Radford et al. 2015, section 4: 0.5).
+        average_half_life: Images after which a weight's share in the average has halved.
+        seed: Seed of the first weights and of all randomness of all steps.
+        holdout: Images set aside before training.
+        precision: `bf16` (autocast) or `fp32`.
+        flip: Mirror each image with probability 1/2.
+        save_every: Steps between two saved states.
+        sample_every: Steps between two sample grids.
+        log_every: Steps over which a logged loss is averaged.
+    """
+
+    batch_size: int = 64
+    steps: int = 10_000
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    average_half_life: int = 10_000
+    seed: int = 0
+    holdout: int = 0
+    precision: Precision = "bf16"
+    flip: bool = True
+    save_every: int = 500
+    sample_every: int = 500
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, Precision)
+        for name in ("batch_size", "steps", "save_every", "sample_every", "log_every"):
+            _check(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        _check(self.batch_size >= 2, "batch_size must be at least 2 for batch normalisation")
+        _check(self.holdout >= 0, f"holdout must not be negative, not {self.holdout}")
+        _check(
+            0 < self.learning_rate < 1,
+            f"learning_rate must be above 0 and below 1, not {self.learning_rate}",
+        )
+        _check(0 <= self.beta1 < 1, f"beta1 must be from 0 up to 1, not {self.beta1}")
+        _check(
+            self.average_half_life >= 1,
+            f"average_half_life must be at least 1 image, not {self.average_half_life}",
+        )
+        _check(
+            0 <= self.seed < 2**63, f"seed must be a whole number from 0 to 2^63 − 1: {self.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Settings(_Serialisable):
+    """Everything that decides a fill besides the model, the picture and the seed.
+
+    Attributes:
+        search: The search.
+        blending: How G(ẑ) is put into the hole.
+    """
+
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    blending: Blending = "poisson"
+
+    def __post_init__(self) -> None:
+        check_choice("blending", self.blending, Blending)
+
+
+_YEH = SearchConfig(
+    weighting="box",
+    norm="l1",
+    prior_weight=0.003,
+    latent_weight=0.0,
+    steps=1500,
+    learning_rate=0.03,
+    learning_rate_end=1.0,
+)
+"""Yeh et al. 2017, section 3.4 and 4: z ~ prior, Adam, 1500 steps, z clipped, λ = 0.003."""
+
+PRESETS: dict[str, Settings] = {
+    "fast": Settings(SearchConfig(steps=100, learning_rate=0.1)),
+    "balanced": Settings(SearchConfig(steps=300, learning_rate=0.1)),
+    "thorough": Settings(SearchConfig(steps=600, learning_rate=0.1, starts=8)),
+    "yeh2017": Settings(_YEH),
+}
+"""Presets of models that start from a random z."""
+
+
+def resolve_settings(preset: str = "balanced", **overrides: Any) -> Settings:  # noqa: ANN401
+    """Return a preset with some of its values overridden; an override of None changes nothing.
+
+    Args:
+        preset: `fast`, `balanced`, `thorough` or `yeh2017`.
+        **overrides: Fields of `SearchConfig`, and `blending`.
+
+    Raises:
+        InputError: if a name is unknown or a value impossible.
+    """
+    check_choice("preset", preset, Preset)
+    settings = PRESETS[preset]
+    given = {key: value for key, value in overrides.items() if value is not None}
+    blending = given.pop("blending", settings.blending)
+    known = [f.name for f in dataclasses.fields(SearchConfig)]
+    for key in given:
+        if key not in known:
+            raise InputError(unknown_name("setting", key, [*known, "blending"]))
+    return Settings(dataclasses.replace(settings.search, **given), blending)

@@ -1,0 +1,42 @@
+"""The error tree. Every error that a user can cause is an `AlephError` with one clear sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AlephError(Exception):
+    """Base of all errors that aleph raises on purpose; its message says what to do."""
+
+
+class InputError(AlephError, ValueError):
+    """An image, a mask or an option that cannot be used."""
+
+
+class OutputError(AlephError, OSError):
+    """A file or folder that cannot be written."""
+
+
+class ModelError(AlephError):
+    """A model that is unknown, damaged, of another version or of another kind than needed."""
+
+
+class TrainingError(AlephError):
+    """Training that cannot start or go on: too few images, another run's state, bad numbers."""
+
+
+class MissingDependencyError(AlephError, ImportError):
+    """An optional package that a feature needs is not installed."""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
+    """Return a sentence that refuses `name` and offers the nearest known one.
+
+    >>> unknown_name("weighting", "invers", ["uniform", "inverse"])
+    "unknown weighting 'invers': did you mean 'inverse'? (known: uniform, inverse)"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"unknown {what} '{name}': {hint}(known: {', '.join(names)})"

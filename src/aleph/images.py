@@ -1,0 +1,159 @@
+"""Pictures: files, PIL images and uint8 arrays on one side, float32 tensors in [−1, 1] on the other.
+
+This is the only module that converts between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from aleph.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pixels = NDArray[np.uint8]
+"""uint8 array of shape (H, W, 3), RGB."""
+
+ImageLike = Pixels | Image.Image | str | os.PathLike[str]
+"""What users may give as an image: uint8 array (H, W, 3) or (H, W), PIL image, or path."""
+
+
+def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image") -> Image.Image:
+    """Open and fully decode a picture, turned upright by its EXIF orientation.
+
+    Raises:
+        InputError: if the file is missing, not a picture, damaged, or absurdly large.
+    """
+    name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "(bytes)")
+    try:
+        picture = Image.open(source)  # type: ignore[arg-type]
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except FileNotFoundError:
+        raise InputError(f"{what} '{name}' does not exist") from None
+    except IsADirectoryError:
+        raise InputError(f"{what} '{name}' is a folder, not a picture") from None
+    except PermissionError:
+        raise InputError(f"{what} '{name}' may not be read: permission denied") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{what} '{name}' is not a picture in a known format") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{what} '{name}' is too large: {error}") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise InputError(f"{what} '{name}' is damaged and cannot be decoded: {error}") from None
+
+
+def read_image(image: ImageLike) -> Pixels:
+    """Return any image that users may give as a new uint8 array (H, W, 3).
+
+    Raises:
+        InputError: if it cannot be read, has another shape or dtype, or is empty.
+    """
+    if isinstance(image, str | os.PathLike):
+        image = open_picture(image)
+    if isinstance(image, Image.Image):
+        return np.array(image.convert("RGB"))
+    array: NDArray[Any] = np.asarray(image)
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        raise InputError("the image holds NaN or infinite values; give uint8 values from 0 to 255")
+    if array.dtype != np.uint8:
+        raise InputError(f"the image must be a uint8 array with values 0 to 255, not {array.dtype}")
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(f"the image must have shape (height, width, 3), not {array.shape}")
+    return np.array(array)
+
+
+def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """Convert uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [−1, 1], `channels_last`."""
+    import torch
+
+    tensor = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float()
+    return (tensor / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+
+
+def to_pixels(images: Tensor) -> NDArray[np.uint8]:
+    """Convert (N, 3, H, W) in [−1, 1] to uint8 (N, H, W, 3): clipped, rounded to nearest.
+
+    `to_pixels(to_tensor(x))` is x.
+    """
+    import torch
+
+    scaled = (images.detach().float() + 1.0).mul(127.5).round().clamp(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def centre_square(picture: Image.Image, resolution: int) -> Pixels:
+    """Cut the central square out of a picture and scale it to (resolution, resolution, 3).
+
+    The filter is Lanczos, which in PIL is widened when shrinking, so that nothing aliases.
+    """
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = picture.convert("RGB").crop((left, top, left + side, top + side))
+    if side != resolution:
+        square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return np.array(square)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`, of the same ending, that replaces it on success.
+
+    Whatever goes wrong, `path` holds either what it held before or the whole new file.
+
+    Raises:
+        OutputError: if the folder does not exist or cannot be written.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"cannot write '{target}': it is a folder; name a file in it")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix,
+                                        dir=target.parent)  # fmt: skip
+    except OSError as error:
+        raise OutputError(f"cannot write '{target}': {error.strerror}") from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes private files; a result has the mode that any new file would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_image(pixels: Pixels, path: str | os.PathLike[str]) -> None:
+    """Write a picture in the format that the ending names; whole or not at all.
+
+    Raises:
+        OutputError: if the ending names no known format or the place cannot be written.
+    """
+    picture = Image.fromarray(pixels)
+    suffix = Path(path).suffix.lower()
+    format_name = Image.registered_extensions().get(suffix)
+    if format_name is None or format_name not in Image.SAVE:
+        raise OutputError(f"cannot write '{path}': no picture format is called '{suffix}'; use .png")
+    options: dict[str, Any] = {"quality": 95} if format_name in ("JPEG", "WEBP", "AVIF") else {}
+    buffer = io.BytesIO()
+    picture.save(buffer, format_name, **options)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())

@@ -1,0 +1,1 @@
+"""Training on one's own images: data, the steps of each kind of model, one loop, resume."""

@@ -1,0 +1,40 @@
+"""Exponential moving average of a network's weights and buffers."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+def averaged_copy(network: nn.Module) -> nn.Module:
+    """Return a frozen copy in inference mode, to be moved by `update_average`."""
+    average = copy.deepcopy(network).eval()
+    return average.requires_grad_(False)
+
+
+def decay_at(images_seen: int, batch_size: int, half_life: int) -> float:
+    """Return the share of the old average that one step keeps.
+
+    The half-life grows with the run up to `half_life`, so that the first, bad weights are soon
+    forgotten (Karras et al. 2020, stylegan2-ada: EMA ramp-up of 5 %).
+
+    >>> round(decay_at(10**9, 100, 100), 3)
+    0.5
+    """
+    ramped = min(half_life, max(images_seen, batch_size) * 0.05)
+    return float(0.5 ** (batch_size / max(ramped, 1e-8)))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move every weight and every floating buffer of `average` towards `network`; copy the rest."""
+    old, new = average.state_dict(), network.state_dict()
+    if old.keys() != new.keys():
+        raise KeyError("the average and the network have different entries")
+    for key, value in old.items():
+        if value.is_floating_point():
+            value.lerp_(new[key], 1.0 - decay)
+        else:
+            value.copy_(new[key])

@@ -1,0 +1,65 @@
+"""A run → a model folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+
+from aleph.training.loop import new_recipe
+from aleph.training.run import Run, read_run
+from aleph.training.state import load_state
+from aleph.zoo import save_model
+
+
+def export_run(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
+    """Write the averaged networks of a run as a model folder; return the steps they were trained.
+
+    Args:
+        folder: The run's folder; the run may be going on, its last saved state is taken.
+        out: The model folder to write; an older model there is replaced.
+
+    Raises:
+        TrainingError: if there is no run, or no state of it yet.
+        OutputError: if the model folder cannot be written.
+    """
+    run = read_run(Path(folder))
+    recipe = new_recipe(run.model, run.train, torch.device("cpu"))
+    step: int = load_state(recipe, run.state)["step"]
+    save_model(out, run.model, recipe.export(), card(Path(out).name, run, step))
+    return step
+
+
+def card(name: str, run: Run, step: int) -> str:
+    """Return the card of a freshly exported model, Markdown."""
+    config = json.dumps(run.train.to_dict(), indent=2)
+    sources = "\n".join(f"- `{Path(path).name}`" for path in run.data)
+    seen = step * run.train.batch_size
+    resolution = run.model.resolution
+    return f"""# {name}
+
+An aleph model of kind `{run.model.kind}` at {resolution}×{resolution} pixels: latent codes of
+{run.model.latent_dim} numbers, {run.model.prior} prior.
+
+## Data
+
+{sources}
+
+Say here what the images show, where they are from and under which licence; the weights may have
+to be shared under the same terms.
+
+## Training
+
+{step:,} steps of {run.train.batch_size} images ({seen:,} images seen), {run.train.holdout} images
+held out:
+
+```json
+{config}
+```
+
+## Measured
+
+Nothing yet: `aleph evaluate {name} DATA` makes the table.
+"""

@@ -1,0 +1,43 @@
+"""Losses of a run as JSON lines and in TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+
+class LossLog:
+    """Appends a row per logged step; rows after the step resumed from are dropped."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        path = folder / "losses.jsonl"
+        kept = []
+        if path.exists():
+            for line in path.read_text().splitlines():
+                # A kill may have cut the last line short.
+                if line.endswith("}") and json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        path.write_text("".join(kept))
+        self._file = path.open("a", buffering=1)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def write(self, step: int, losses: dict[str, float], rate: float) -> None:
+        """Log the mean losses up to `step` and the images per second."""
+        row = {"step": step, **{k: round(v, 6) for k, v in losses.items()}}
+        self._file.write(json.dumps(row | {"images_per_second": round(rate, 1)}) + "\n")
+        for name, value in losses.items():
+            self._board.add_scalar(f"loss/{name}", value, step)
+        self._board.add_scalar("images_per_second", rate, step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._board.close()

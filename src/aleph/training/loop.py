@@ -1,0 +1,299 @@
+"""The one training loop: every kind of model, every kind and number of devices (Lightning Fabric)."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from aleph.config import ModelConfig, TrainConfig
+from aleph.errors import InputError, TrainingError
+from aleph.images import replacing, to_pixels, to_tensor
+from aleph.training.average import decay_at, update_average
+from aleph.training.data import Batches
+from aleph.training.dcgan import DCGANRecipe
+from aleph.training.log import LossLog
+from aleph.training.report import Reporter
+from aleph.training.run import Run, open_images, prepare_images, write_run
+from aleph.training.state import Trained, load_state, save_state
+from aleph.training.step import Step
+
+try:
+    from lightning_fabric import Fabric
+except ImportError:  # pragma: no cover - the message is tested through `require_fabric`
+    Fabric = None  # type: ignore[assignment, misc]
+
+
+class Recipe(Trained, Protocol):
+    """What the loop needs of a kind of model."""
+
+    def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
+        """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses."""
+        ...
+
+    def preview(self, real: Tensor) -> Tensor:
+        """Return images (N, 3, H, W) in [−1, 1] that show how far the model is."""
+        ...
+
+    def export(self) -> dict[str, nn.Module]:
+        """Return the networks to ship, by role."""
+        ...
+
+
+RECIPES: dict[str, type[DCGANRecipe]] = {"dcgan": DCGANRecipe}
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where a run computes; any of Fabric's own values.
+
+    Attributes:
+        accelerator: `auto`, `cpu`, `cuda`, `mps`.
+        devices: Devices per machine: a number or `auto`.
+        nodes: Machines.
+    """
+
+    accelerator: str = "auto"
+    devices: str = "1"
+    nodes: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended.
+
+    Attributes:
+        step: Steps done in all.
+        finished: False if a signal stopped it before the last step.
+        images_per_second: Mean over this call.
+    """
+
+    step: int
+    finished: bool
+    images_per_second: float
+
+
+class _StopRequest:
+    """SIGINT and SIGTERM ask for a stop after the current step; a second SIGINT insists."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle the signals inside the context; restore the old handlers after it."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        old = [signal.signal(number, self._ask) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, old, strict=True):
+                signal.signal(number, handler)
+
+    def agreed(self, fabric: Fabric) -> bool:
+        """Return whether any process was asked to stop; every process gets the same answer."""
+        if fabric.world_size == 1:
+            return self.asked
+        asked = torch.tensor(float(self.asked), device=fabric.device)
+        return bool(fabric.all_reduce(asked, reduce_op="sum") > 0)
+
+
+def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None = None) -> Outcome:
+    """Train a model from where its run stands to its last step.
+
+    Args:
+        run: What to train and where.
+        resume: Go on from the run's state, if it has one yet.
+        devices: Where to compute.
+        reporter: Shows progress on the first process.
+
+    Raises:
+        TrainingError: on too few images, a damaged state, or losses that are no numbers.
+        OutputError: if the run's folder cannot be written.
+    """
+    fabric = start_fabric(run.train, devices)
+    reporter = (reporter or Reporter()) if fabric.global_rank == 0 else Reporter(enabled=False)
+    if fabric.global_rank == 0 and not resume:
+        write_run(run)
+    fabric.barrier()
+    if fabric.local_rank == 0:  # machines may or may not share a disk
+        prepare_images(run, reporter)
+    fabric.barrier()
+    batches = Batches(open_images(run), run.train.batch_size, run.train.seed)
+    recipe = new_recipe(run.model, run.train, fabric.device)
+    done = load_state(recipe, run.state)["step"] if resume and run.state.exists() else 0
+    return _Loop(fabric, run, recipe, batches, reporter).go_on(done)
+
+
+def start_fabric(config: TrainConfig, devices: Devices) -> Fabric:
+    """Launch the processes of a run.
+
+    Raises:
+        MissingDependencyError: if Lightning Fabric is not installed.
+        InputError: if the devices do not exist or do not divide the batch.
+    """
+    if Fabric is None:
+        from aleph.errors import MissingDependencyError
+
+        raise MissingDependencyError(
+            "training needs Lightning Fabric: pip install 'aleph-inpainting[train]'"
+        )
+    count = devices.devices if devices.devices == "auto" else int(devices.devices)
+    many = devices.nodes > 1 or (isinstance(count, int) and count > 1)
+    try:
+        fabric = Fabric(
+            accelerator=devices.accelerator,
+            devices=count,
+            num_nodes=devices.nodes,
+            strategy="ddp" if many else "auto",
+            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+        )
+        fabric.launch()
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"these devices cannot be used: {error}") from None
+    if config.batch_size % fabric.world_size:
+        raise InputError(
+            f"a batch of {config.batch_size} cannot be shared by {fabric.world_size} processes; "
+            f"choose a --batch-size that {fabric.world_size} divides"
+        )
+    return fabric
+
+
+def new_recipe(model: ModelConfig, config: TrainConfig, device: torch.device) -> Recipe:
+    """Build the networks and optimizers of a kind of model, the same on every process."""
+    state = torch.get_rng_state()
+    torch.manual_seed(config.seed)
+    recipe = RECIPES[model.kind](model, config, device)
+    torch.set_rng_state(state)
+    return recipe
+
+
+class _Loop:
+    """The steps of one call, with what is saved, shown and logged between them."""
+
+    def __init__(
+        self, fabric: Fabric, run: Run, recipe: Recipe, batches: Batches, reporter: Reporter
+    ) -> None:
+        self.fabric = fabric
+        self.run = run
+        self.config = run.train
+        self.recipe = recipe
+        self.batches = batches
+        self.reporter = reporter
+
+    @property
+    def first(self) -> bool:
+        return self.fabric.global_rank == 0
+
+    def go_on(self, done: int) -> Outcome:
+        """Train from step `done` on."""
+        stop = _StopRequest()
+        began, first = time.monotonic(), done
+        finished = True
+        with stop.listening(), self.reporter.progress("training", self.config.steps, done) as show:
+            log = LossLog(self.run.folder, done) if self.first else None
+            meter = _Meter(self.config.batch_size)
+            while done < self.config.steps:
+                meter.add(self.advance(done))
+                done += 1
+                if done % self.config.log_every == 0 or done == self.config.steps:
+                    losses, rate = meter.read(done)
+                    show(done, {"images/s": rate, **losses})
+                    if log:
+                        log.write(done, losses, rate)
+                if done % self.config.sample_every == 0:
+                    self.write_samples(done)
+                if done % self.config.save_every == 0:
+                    self.save(done)
+                if stop.agreed(self.fabric):
+                    finished = done >= self.config.steps
+                    break
+            if log:
+                log.__exit__(None, None, None)
+        self.save(done)
+        self.write_samples(done)
+        self.fabric.barrier()
+        elapsed = max(time.monotonic() - began, 1e-9)
+        return Outcome(done, finished, (done - first) * self.config.batch_size / elapsed)
+
+    def advance(self, done: int) -> dict[str, Tensor]:
+        """Do one step: the recipe's, then the averages'."""
+        step = Step.at(done, self.config.seed, self.fabric)
+        pixels = self.batches(done, self.fabric.global_rank, self.fabric.world_size)
+        real = to_tensor(pixels).to(self.fabric.device)
+        if self.config.flip:
+            mirrored = torch.rand(len(real), generator=step.random, device=real.device) < 0.5
+            real = torch.where(mirrored[:, None, None, None], real.flip(3), real)
+        losses = self.recipe.step(real, step)
+        size = self.config.batch_size
+        decay = decay_at(done * size, size, self.config.average_half_life)
+        for role, average in self.recipe.averages.items():
+            update_average(average, self.recipe.networks[role], decay)
+        return losses
+
+    def save(self, done: int) -> None:
+        """Write the state, on the first process."""
+        if self.first:
+            save_state(self.recipe, self.run.state, {"step": done, **self.run.to_dict()})
+
+    def write_samples(self, done: int) -> None:
+        """Write a square grid of the model's images, on the first process."""
+        if not self.first:
+            return
+        real = to_tensor(self.batches.images[:64]).to(self.fabric.device)
+        pixels = to_pixels(self.recipe.preview(real))
+        side = math.ceil(math.sqrt(len(pixels)))
+        blank = np.zeros((side * side - len(pixels), *pixels.shape[1:]), np.uint8)
+        rows = np.concatenate([pixels, blank]).reshape(side, side, *pixels.shape[1:])
+        grid = rows.transpose(0, 2, 1, 3, 4).reshape(side * pixels.shape[1], -1, 3)
+        folder = self.run.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        with replacing(Path(folder) / f"{done:07d}.png") as temporary:
+            Image.fromarray(grid).save(temporary)
+
+
+class _Meter:
+    """Means of the losses and the rate since it was last read."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.losses: list[dict[str, Tensor]] = []
+        self.since = time.monotonic()
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        self.losses.append(losses)
+
+    def read(self, step: int) -> tuple[dict[str, float], float]:
+        """Return (mean losses, images per second) and start anew.
+
+        Raises:
+            TrainingError: if a loss is not a number: the state on disk is from before that.
+        """
+        names = self.losses[0]
+        means = {n: torch.stack([row[n] for row in self.losses]).mean().item() for n in names}
+        elapsed = max(time.monotonic() - self.since, 1e-9)
+        rate = len(self.losses) * self.batch_size / elapsed
+        self.losses, self.since = [], time.monotonic()
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingError(
+                f"training diverged before step {step}: the loss '{bad[0]}' is no longer a number; "
+                "the last saved state is kept; try a lower --learning-rate"
+            )
+        return means, rate

@@ -1,0 +1,172 @@
+"""The folder of a run: what it was told, what it reads from, where its state lies."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.config import ModelConfig, TrainConfig
+from aleph.errors import InputError, OutputError, TrainingError
+from aleph.images import replacing
+from aleph.training.data import (
+    Source,
+    find_partition,
+    find_sources,
+    pack,
+    read_partition,
+    split_sources,
+)
+from aleph.training.report import Reporter
+from aleph.training.state import STATE
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and configuration.
+
+    Attributes:
+        folder: Where everything of the run lies.
+        data: Paths of the training data.
+        partition: CelebA's partition file, or none.
+        model: What is built.
+        train: How it is trained.
+    """
+
+    folder: Path
+    data: tuple[str, ...]
+    partition: str | None
+    model: ModelConfig
+    train: TrainConfig
+
+    @property
+    def state(self) -> Path:
+        """Path of the state to resume from."""
+        return self.folder / STATE
+
+    @property
+    def images(self) -> Path:
+        """Path of the packed training images."""
+        return self.folder / f"images-{self.model.resolution}.npy"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that decides the run's numbers, as plain JSON values."""
+        return {
+            "data": list(self.data),
+            "partition": self.partition,
+            "model": self.model.to_dict(),
+            "train": self.train.to_dict(),
+        }
+
+
+def create_run(
+    folder: Path,
+    data: Sequence[str | os.PathLike[str]],
+    model: ModelConfig,
+    train: TrainConfig,
+    partition: str | os.PathLike[str] | None = None,
+) -> Run:
+    """Describe a new run; nothing is written before `write_run`.
+
+    Raises:
+        TrainingError: if the folder already holds a run.
+        InputError: if no data is given or it does not exist.
+    """
+    if (folder / "config.json").exists():
+        raise TrainingError(
+            f"'{folder}' already holds a run: add --resume to go on with it, or name another folder"
+        )
+    if not data:
+        raise InputError("no training data: name one or more folders or zips of images")
+    found = partition or find_partition(data)
+    paths = tuple(str(Path(p).absolute()) for p in data)
+    return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train)
+
+
+def write_run(run: Run) -> None:
+    """Write the run's configuration into its folder.
+
+    Raises:
+        OutputError: if the folder cannot be made or written.
+    """
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{run.folder}': {error.strerror}") from None
+    with replacing(run.folder / "config.json") as temporary:
+        temporary.write_text(json.dumps(run.to_dict(), indent=2) + "\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Read the configuration of the run in a folder.
+
+    Raises:
+        TrainingError: if there is none or it is damaged.
+    """
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text())
+        model, train = ModelConfig.from_dict(values["model"]), TrainConfig.from_dict(values["train"])
+        return Run(folder, tuple(values["data"]), values["partition"], model, train)
+    except FileNotFoundError:
+        raise TrainingError(f"'{folder}' holds no run: there is no '{path}'") from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"'{path}' is not the configuration of a run: {error}") from None
+
+
+def prepare_images(run: Run, reporter: Reporter) -> None:
+    """Split the data, write the list of held-out images, pack the rest; done once per machine.
+
+    Raises:
+        TrainingError: if fewer images can be read than a batch holds.
+    """
+    if run.images.exists():
+        return
+    partition = read_partition(Path(run.partition)) if run.partition else None
+    split = split_sources(find_sources(run.data), run.train.holdout, run.train.seed, partition)
+    _require(len(split.train), run)
+    if split.held_out:
+        with replacing(run.folder / "holdout.txt") as temporary:
+            temporary.write_text("".join(f"{s.name}\n" for s in split.held_out))
+    skipped = _pack_with_progress(split.train, run, reporter)
+    if skipped:
+        (run.folder / "skipped.txt").write_text("".join(f"{line}\n" for line in skipped))
+        for line in skipped[:20]:
+            reporter.say(f"skipped: {line}")
+        if len(skipped) > 20:
+            reporter.say(f"… and {len(skipped) - 20} more, listed in '{run.folder}/skipped.txt'")
+
+
+def _pack_with_progress(sources: list[Source], run: Run, reporter: Reporter) -> list[str]:
+    with reporter.progress("reading images", len(sources)) as advance:
+        return pack(sources, run.model.resolution, run.images, lambda done, _: advance(done, {}))
+
+
+def _require(count: int, run: Run) -> None:
+    if count < run.train.batch_size:
+        raise TrainingError(
+            f"too few images: {count} to train on, but a batch holds {run.train.batch_size}; "
+            "give more images or a smaller --batch-size"
+        )
+
+
+def open_images(run: Run) -> NDArray[np.uint8]:
+    """Map the packed images into memory: uint8 (N, resolution, resolution, 3).
+
+    Raises:
+        TrainingError: if the file is damaged or holds fewer images than a batch.
+    """
+    try:
+        images: NDArray[np.uint8] = np.load(run.images, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"'{run.images}' is damaged ({error}); delete it and resume: it is made anew"
+        ) from None
+    _require(len(images), run)
+    return images

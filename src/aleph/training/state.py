@@ -1,0 +1,94 @@
+"""The state of a run: everything that going on needs, in one safetensors file, replaced at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from aleph.errors import TrainingError
+from aleph.images import replacing
+
+STATE = "state.safetensors"
+
+
+class Trained(Protocol):
+    """What has a state: networks, their averages and their optimizers, by role."""
+
+    networks: dict[str, nn.Module]
+    averages: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Adam]
+
+
+def _modules(trained: Trained) -> dict[str, nn.Module]:
+    networks = {f"network/{role}": m for role, m in trained.networks.items()}
+    return networks | {f"average/{role}": m for role, m in trained.averages.items()}
+
+
+def _tensors(trained: Trained) -> dict[str, Tensor]:
+    """Return every tensor of the state by name; they share memory with the live ones."""
+    tensors = {
+        f"{prefix}/{key}": value
+        for prefix, module in _modules(trained).items()
+        for key, value in module.state_dict().items()
+    }
+    for role, optimizer in trained.optimizers.items():
+        for index, entry in optimizer.state_dict()["state"].items():
+            for key, value in entry.items():
+                tensors[f"optimizer/{role}/{index}/{key}"] = value
+    return tensors
+
+
+def save_state(trained: Trained, path: Path, meta: dict[str, Any]) -> None:
+    """Write the state; the old one stays until the new one is wholly on disk."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(trained).items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"aleph": json.dumps(meta)})
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Return what `save_state` was given as `meta`.
+
+    Raises:
+        TrainingError: if there is no state or it is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            meta: dict[str, Any] = json.loads(file.metadata()["aleph"])
+            return meta
+    except FileNotFoundError:
+        raise TrainingError(f"'{path}' does not exist: there is no state to resume from") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"'{path}' is damaged: {error}") from None
+
+
+@torch.no_grad()
+def load_state(trained: Trained, path: Path) -> dict[str, Any]:
+    """Put a saved state into the live networks, averages and optimizers; return its meta.
+
+    Raises:
+        TrainingError: if the state is damaged or of other networks.
+    """
+    meta = read_meta(path)
+    stored: dict[str, dict[int, dict[str, Tensor]]] = {role: {} for role in trained.optimizers}
+    with safe_open(path, "pt") as file:
+        keys = set(file.keys())
+        for prefix, module in _modules(trained).items():
+            for key, live in module.state_dict().items():
+                name = f"{prefix}/{key}"
+                if name not in keys:
+                    raise TrainingError(f"'{path}' is of another model: it has no '{name}'")
+                live.copy_(file.get_tensor(name))
+        for name in keys:
+            kind, role, *rest = name.split("/")
+            if kind == "optimizer" and role in stored:
+                stored[role].setdefault(int(rest[0]), {})[rest[1]] = file.get_tensor(name)
+    for role, optimizer in trained.optimizers.items():
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": stored[role], "param_groups": groups})
+    return meta

@@ -1,0 +1,311 @@
+"""Models: the named ones that ship with aleph, and model folders anywhere. Load, check, save.
+
+A model is a folder: `config.json` (what the networks are built from), `model.safetensors` (their
+weights in float16) and `README.md` (the card). Nothing is unpickled, nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aleph.config import MODEL_FORMAT, ModelConfig, Precision
+from aleph.errors import AlephError, ModelError, OutputError, unknown_name
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+SHIPPED = Path(__file__).parent / "models"
+DEFAULT_MODEL = "faces-dcgan-64"
+_MAX_CONFIG_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Model:
+    """Networks ready for inference: frozen, in evaluation mode, on one device.
+
+    Attributes:
+        name: The name or folder that it was loaded by.
+        config: What the networks were built from.
+        generator: z (N, latent_dim) → (N, 3, resolution, resolution) in [−1, 1].
+        discriminator: Image → logit (N,), positive for real; None if the model has none.
+        device: Where the weights lie.
+        precision: Their arithmetic.
+    """
+
+    name: str
+    config: ModelConfig
+    generator: nn.Module
+    discriminator: nn.Module | None
+    device: torch.device
+    precision: Precision
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Return G(z), float32 whatever the precision of the weights."""
+        image: Tensor = self.generator(z.to(next(self.generator.parameters()).dtype))
+        return image.float()
+
+    def judge(self, image: Tensor) -> Tensor:
+        """Return D's logits, float32 (N,), positive for real.
+
+        Raises:
+            ModelError: if the model has no discriminator.
+        """
+        if self.discriminator is None:
+            raise ModelError(f"the model '{self.name}' has no discriminator: set the prior weight 0")
+        logit: Tensor = self.discriminator(image.to(next(self.discriminator.parameters()).dtype))
+        return logit.float()
+
+
+def _model_folders() -> Iterator[Path]:
+    """Yield the folders of named models: shipped ones, then those in $ALEPH_MODELS."""
+    extra = os.environ.get("ALEPH_MODELS")
+    for root in [SHIPPED, *([Path(extra)] if extra else [])]:
+        if root.is_dir():
+            yield from sorted(p for p in root.iterdir() if (p / CONFIG).is_file())
+
+
+def list_models() -> dict[str, ModelConfig]:
+    """Return the named models that are there; a damaged one is left out."""
+    models: dict[str, ModelConfig] = {}
+    for folder in _model_folders():
+        try:
+            models.setdefault(folder.name, read_config(folder))
+        except ModelError:
+            continue
+    return models
+
+
+def find_model(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the folder of a named model, or of a path to one.
+
+    Raises:
+        ModelError: if there is neither; the sentence names the nearest name.
+    """
+    name = os.fspath(name_or_path)
+    named = {folder.name: folder for folder in reversed(list(_model_folders()))}
+    if name in named:
+        return named[name]
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelError(f"'{name}' is a file; a model is a folder with {CONFIG} and {WEIGHTS}")
+    raise ModelError(f"{unknown_name('model', name, named)}; a path must be a model folder")
+
+
+def read_card(name_or_path: str | os.PathLike[str]) -> str:
+    """Return a model's card, Markdown.
+
+    Raises:
+        ModelError: if there is no such model or it has no card.
+    """
+    folder = find_model(name_or_path)
+    try:
+        return (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ModelError(f"the model '{folder.name}' has no readable card ({CARD})") from None
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read and check a model folder's configuration.
+
+    Raises:
+        ModelError: if it is missing, damaged, of another version, or holds impossible values.
+    """
+    path = folder / CONFIG
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise ModelError(f"'{path}' is too large to be a model's configuration")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"'{folder}' is no model folder: it has no {CONFIG}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"'{path}' is damaged: {error}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
+        raise ModelError(f"'{path}' is not the configuration of a model")
+    if values.get("format") != MODEL_FORMAT:
+        raise ModelError(
+            f"'{folder}' has model format {values.get('format')!r}, but this aleph reads format "
+            f"{MODEL_FORMAT}: update aleph, or export the model again"
+        )
+    try:
+        return ModelConfig.from_dict(values["model"])
+    except (AlephError, TypeError) as error:
+        raise ModelError(f"'{path}' is not the configuration of a model: {error}") from None
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ModelError(f"'{path.parent}' is no model folder: it has no {WEIGHTS}") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"'{path}' is damaged or not a safetensors file: {error}") from None
+
+
+def _check_weights(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Compare names, shapes and values with what the configuration asks for."""
+    import torch
+
+    for what, keys in (
+        ("lacks", expected.keys() - found.keys()),
+        ("has the unknown", found.keys() - expected.keys()),
+    ):
+        if keys:
+            raise ModelError(f"'{path}' does not fit its {CONFIG}: it {what} '{min(keys)}'")
+    for key, tensor in found.items():
+        if tensor.shape != expected[key].shape:
+            raise ModelError(
+                f"'{path}' does not fit its {CONFIG}: '{key}' has shape {tuple(tensor.shape)}, not "
+                f"{tuple(expected[key].shape)}"
+            )
+        if tensor.is_floating_point() != expected[key].is_floating_point():
+            raise ModelError(f"'{path}' does not fit its {CONFIG}: '{key}' is {tensor.dtype}")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ModelError(f"'{path}' is damaged: '{key}' holds NaN or infinite values")
+
+
+def load_networks(folder: Path) -> tuple[ModelConfig, dict[str, nn.Module]]:
+    """Load every network of a model folder, float32 on the CPU, by role.
+
+    Nothing is allocated for the networks before names and shapes of the weights are checked.
+
+    Raises:
+        ModelError: if anything about the folder is not as it should be.
+    """
+    import torch
+
+    from aleph.networks import build_networks
+
+    config = read_config(folder)
+    weights = _read_weights(folder / WEIGHTS)
+    with torch.device("meta"):
+        networks = build_networks(config)
+    expected = {f"{r}.{k}": v for r, n in networks.items() for k, v in n.state_dict().items()}
+    _check_weights(folder / WEIGHTS, expected, weights)
+    for role, network in networks.items():
+        state = {
+            key: weights[f"{role}.{key}"].to(value.dtype)
+            for key, value in network.state_dict().items()
+        }
+        network.load_state_dict(state, assign=True)
+    return config, networks
+
+
+def load_model(
+    name_or_path: str | os.PathLike[str], device: str = "auto", precision: Precision = "fp32"
+) -> Model:
+    """Load a model for inference.
+
+    Args:
+        name_or_path: A shipped model's name or a model folder.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+        precision: `fp32` or `bf16`.
+
+    Raises:
+        ModelError: if there is no such model, or its folder is damaged, hostile or too new.
+        InputError: if the device is not there.
+    """
+    import torch
+
+    folder = find_model(name_or_path)
+    config, networks = load_networks(folder)
+    place = choose_device(device)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    for network in networks.values():
+        network.eval().requires_grad_(False)
+        network.to(place, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(
+        folder.name,
+        config,
+        networks["generator"],
+        networks.get("discriminator"),
+        place,
+        precision,
+    )
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the device that a user's word means.
+
+    Raises:
+        InputError: if the word is unknown or the device is not there.
+    """
+    import torch
+
+    from aleph.errors import InputError
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError):
+        raise InputError(f"device '{device}' cannot be used here: try 'cpu' or 'auto'") from None
+    return place
+
+
+def save_model(
+    folder: str | os.PathLike[str],
+    config: ModelConfig,
+    networks: Mapping[str, nn.Module],
+    card: str,
+) -> None:
+    """Write a model folder, whole or not at all; an older model in its place is replaced.
+
+    Raises:
+        OutputError: if the place holds something else than a model, or cannot be written.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    target = Path(folder)
+    if target.exists() and not ((target / CONFIG).is_file() or _is_empty_folder(target)):
+        raise OutputError(f"'{target}' exists and is no model folder: name another place")
+    weights = {
+        f"{role}.{key}": value.detach()
+        .cpu()
+        .to(torch.float16 if value.is_floating_point() else value.dtype)
+        .contiguous()
+        for role, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".aleph-", dir=target.parent) as scratch:
+            fresh = Path(scratch) / "model"
+            fresh.mkdir()
+            save_file(weights, fresh / WEIGHTS)
+            text = json.dumps({"format": MODEL_FORMAT, "model": config.to_dict()}, indent=2)
+            (fresh / CONFIG).write_text(text + "\n", encoding="utf-8")
+            (fresh / CARD).write_text(card, encoding="utf-8")
+            if target.exists():
+                target.rename(Path(scratch) / "old")
+            fresh.rename(target)
+    except OSError as error:
+        raise OutputError(f"cannot write the model folder '{target}': {error.strerror}") from None
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def describe(config: ModelConfig) -> dict[str, Any]:
+    """Return what `aleph models` lists of a model, as plain values."""
+    return {
+        "kind": config.kind,
+        "resolution": config.resolution,
+        "latent_dim": config.latent_dim,
+        "prior": config.prior,
+    }
