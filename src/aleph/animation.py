@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from aleph.errors import OutputError
-from aleph.images import Pixels, replacing
+from aleph.images import Pixels, check_writable, replacing
 
 Timed = Sequence[tuple[Pixels, int]]
 """Pictures (H, W, 3), all of one size, each with the milliseconds it stays."""
@@ -33,13 +33,22 @@ def write_animation(timed: Timed, path: str | os.PathLike[str], min_side: int = 
     Raises:
         OutputError: if the ending is another or the place cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _WRITERS:
-        raise OutputError(f"cannot write '{path}': an animation ends in {', '.join(_WRITERS)}")
+    check_animation_path(path)
     factor = max(1, -(-min_side // max(timed[0][0].shape[:2])))
     large = [(p.repeat(factor, 0).repeat(factor, 1), ms) for p, ms in timed]
     with replacing(path) as temporary:
-        _WRITERS[suffix](large, temporary)
+        _WRITERS[Path(path).suffix.lower()](large, temporary)
+
+
+def check_animation_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no animation can be written to.
+
+    Raises:
+        OutputError: if the ending names no known format or the folder cannot be written.
+    """
+    if Path(path).suffix.lower() not in _WRITERS:
+        raise OutputError(f"cannot write '{path}': an animation ends in {', '.join(_WRITERS)}")
+    check_writable(path)
 
 
 def _write_gif(timed: Timed, path: Path) -> None:

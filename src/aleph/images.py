@@ -119,8 +119,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         OutputError: if the folder does not exist or cannot be written.
     """
     target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"cannot write '{target}': it is a folder; name a file in it")
+    check_writable(target)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix,
                                         dir=target.parent)  # fmt: skip
@@ -141,17 +140,43 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a path whose folder is missing or cannot be written, or that is a folder itself.
+
+    Raises:
+        OutputError: with what is wrong.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"cannot write '{target}': it is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise OutputError(f"cannot write '{target}': the folder '{target.parent}' does not exist")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")
+
+
+def check_image_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no picture can be written to.
+
+    Raises:
+        OutputError: if the ending names no known format or the folder cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    format_name = Image.registered_extensions().get(suffix)
+    if format_name is None or format_name not in Image.SAVE:
+        raise OutputError(f"cannot write '{path}': no picture format is called '{suffix}'; use .png")
+    check_writable(path)
+
+
 def write_image(pixels: Pixels, path: str | os.PathLike[str]) -> None:
     """Write a picture in the format that the ending names; whole or not at all.
 
     Raises:
         OutputError: if the ending names no known format or the place cannot be written.
     """
+    check_image_path(path)
     picture = Image.fromarray(pixels)
-    suffix = Path(path).suffix.lower()
-    format_name = Image.registered_extensions().get(suffix)
-    if format_name is None or format_name not in Image.SAVE:
-        raise OutputError(f"cannot write '{path}': no picture format is called '{suffix}'; use .png")
+    format_name = Image.registered_extensions()[Path(path).suffix.lower()]
     options: dict[str, Any] = {"quality": 95} if format_name in ("JPEG", "WEBP", "AVIF") else {}
     buffer = io.BytesIO()
     picture.save(buffer, format_name, **options)

@@ -129,7 +129,7 @@ class Inpainting:
         generated = self._frame.back(self.candidates[0].generated)
         whole = np.clip(np.rint(generated), 0, 255).astype(np.uint8)
         row = [self.original, self.damaged, whole, self.image]
-        write_image(side_by_side([row], ["original", "damaged", "generated G(ẑ)", "filled"]), path)
+        write_image(side_by_side([row], ["original", "damaged", "generated G(z)", "filled"]), path)
 
     def report(self) -> dict[str, Any]:
         """Return what happened as plain JSON values."""

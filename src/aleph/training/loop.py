@@ -77,11 +77,13 @@ class Outcome:
         step: Steps done in all.
         finished: False if a signal stopped it before the last step.
         images_per_second: Mean over this call.
+        first_process: Whether this process is the one that speaks for the run.
     """
 
     step: int
     finished: bool
     images_per_second: float
+    first_process: bool
 
 
 class _StopRequest:
@@ -129,7 +131,7 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     """
     fabric = start_fabric(run.train, devices)
     reporter = (reporter or Reporter()) if fabric.global_rank == 0 else Reporter(enabled=False)
-    if fabric.global_rank == 0 and not resume:
+    if fabric.global_rank == 0:
         write_run(run)
     fabric.barrier()
     if fabric.local_rank == 0:  # machines may or may not share a disk
@@ -230,7 +232,8 @@ class _Loop:
         self.write_samples(done)
         self.fabric.barrier()
         elapsed = max(time.monotonic() - began, 1e-9)
-        return Outcome(done, finished, (done - first) * self.config.batch_size / elapsed)
+        rate = (done - first) * self.config.batch_size / elapsed
+        return Outcome(done, finished, rate, self.first)
 
     def advance(self, done: int) -> dict[str, Tensor]:
         """Do one step: the recipe's, then the averages'."""

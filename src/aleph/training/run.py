@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,23 @@ def create_run(
     found = partition or find_partition(data)
     paths = tuple(str(Path(p).absolute()) for p in data)
     return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train)
+
+
+def extend_run(run: Run, train: dict[str, Any], model: dict[str, Any]) -> Run:
+    """Return the run with more steps, or other intervals of saving; all else is settled.
+
+    Raises:
+        TrainingError: if an option that decided the run's past is given another value.
+    """
+    free = {"steps", "save_every", "sample_every", "log_every"}
+    settled = {**run.train.to_dict(), **run.model.to_dict()}
+    for name, value in {**train, **model}.items():
+        if name not in free and settled[name] != value:
+            raise TrainingError(
+                f"the run in '{run.folder}' has {name} {settled[name]}; it cannot go on with "
+                f"{value}: leave the option out, or start a new run"
+            )
+    return replace(run, train=replace(run.train, **train))
 
 
 def write_run(run: Run) -> None:
