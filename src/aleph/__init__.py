@@ -52,9 +52,9 @@ _HOMES = {
 __all__ = [
     "AlephError",
     "Candidate",
-    "InputError",
     "Inpainter",
     "Inpainting",
+    "InputError",
     "MissingDependencyError",
     "ModelConfig",
     "ModelError",

@@ -52,7 +52,9 @@ def check_animation_path(path: str | os.PathLike[str]) -> None:
 
 
 def _write_gif(timed: Timed, path: Path) -> None:
-    pictures = [Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE) for pixels, _ in timed]
+    pictures = [
+        Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE) for pixels, _ in timed
+    ]
     times = [ms for _, ms in timed]
     pictures[0].save(path, "GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0)
 

@@ -13,7 +13,7 @@ from scipy.sparse import linalg
 from aleph.config import Blending, check_choice
 from aleph.masks import Hole
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 class Blender:
@@ -51,9 +51,10 @@ class Blender:
             the image, a full one the generated image.
         """
         filled = np.array(image)
-        values = np.asarray(generated, np.float64)[self.hole]
+        made = np.asarray(generated, np.float64)
+        values = made[self.hole]
         if self._membrane is not None:
-            values = values + self._membrane(image - np.asarray(generated, np.float64))
+            values = values + self._membrane(image - made)
         filled[self.hole] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
         return filled
 

@@ -99,9 +99,7 @@ def inpaint(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the filled picture.")],
     model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
-    preset: Annotated[
-        str, typer.Option(help="fast, balanced, thorough or yeh2017.")
-    ] = "balanced",
+    preset: Annotated[str, typer.Option(help="fast, balanced, thorough or yeh2017.")] = "balanced",
     weighting: Annotated[
         str | None, typer.Option(help="uniform, box, inverse or inverse-square.")
     ] = None,

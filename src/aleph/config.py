@@ -1,4 +1,4 @@
-"""Frozen, self-validating configuration. Knows no tensor; written into every run and model folder."""
+"""Frozen, self-validating configuration; written into every run and model folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from aleph.errors import InputError, unknown_name
 
-ModelKind = Literal["dcgan"]
+ModelKind = Literal["dcgan", "amortised"]
 Prior = Literal["uniform", "normal"]
 Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]
@@ -76,6 +76,8 @@ class ModelConfig(_Serialisable):
         prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
         generator_width: Channels of the generator's last hidden layer.
         discriminator_width: Channels of the discriminator's first layer.
+        encoder_width: Channels of the encoder's first layer; 0 where there is no encoder.
+        maximum_width: Bound of the channels of any layer; 0 for none.
     """
 
     kind: ModelKind = "dcgan"
@@ -84,6 +86,8 @@ class ModelConfig(_Serialisable):
     prior: Prior = "uniform"
     generator_width: int = 64
     discriminator_width: int = 32
+    encoder_width: int = 0
+    maximum_width: int = 0
 
     def __post_init__(self) -> None:
         check_choice("model kind", self.kind, ModelKind)
@@ -96,6 +100,30 @@ class ModelConfig(_Serialisable):
         for name in ("latent_dim", "generator_width", "discriminator_width"):
             value = getattr(self, name)
             _check(1 <= value <= 4096, f"{name} must be from 1 to 4096, not {value}")
+        least = 1 if self.kind == "amortised" else 0
+        for name in ("encoder_width", "maximum_width"):
+            value = getattr(self, name)
+            _check(least <= value <= 4096, f"{name} must be from {least} to 4096, not {value}")
+
+    @classmethod
+    def default(cls, kind: str, **given: Any) -> Self:  # noqa: ANN401 - its own fields
+        """Return the usual shape of a kind of model, with some fields given.
+
+        Raises:
+            InputError: if the kind is unknown or a value impossible.
+        """
+        check_choice("model kind", kind, ModelKind)
+        usual: dict[str, Any] = {}
+        if kind == "amortised":
+            usual = {
+                "latent_dim": 256,
+                "prior": "normal",
+                "generator_width": 48,
+                "discriminator_width": 24,
+                "encoder_width": 32,
+                "maximum_width": 256,
+            }
+        return cls(kind=kind, **{**usual, **given})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -165,6 +193,12 @@ class TrainConfig(_Serialisable):
         save_every: Steps between two saved states.
         sample_every: Steps between two sample grids.
         log_every: Steps over which a logged loss is averaged.
+        adversary_start: Step from which the discriminator takes part (amortised models).
+        adversary_weight: Weight of its verdict in the generator's loss (amortised models).
+        feature_weight: Weight of the match of its features (amortised models).
+        kl_weight: Weight of the posterior's divergence from the prior, per image value
+            (amortised models).
+        r1_weight: γ of the R1 penalty on the discriminator (amortised models).
     """
 
     batch_size: int = 64
@@ -179,17 +213,27 @@ class TrainConfig(_Serialisable):
     save_every: int = 500
     sample_every: int = 500
     log_every: int = 20
+    adversary_start: int = 5_000
+    adversary_weight: float = 0.01
+    feature_weight: float = 0.1
+    kl_weight: float = 0.5
+    r1_weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_choice("precision", self.precision, Precision)
         for name in ("batch_size", "steps", "save_every", "sample_every", "log_every"):
-            _check(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+            _check(
+                getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}"
+            )
         _check(self.batch_size >= 2, "batch_size must be at least 2 for batch normalisation")
         _check(self.holdout >= 0, f"holdout must not be negative, not {self.holdout}")
         _check(
             0 < self.learning_rate < 1,
             f"learning_rate must be above 0 and below 1, not {self.learning_rate}",
         )
+        for name in ("adversary_weight", "feature_weight", "kl_weight", "r1_weight"):
+            value = getattr(self, name)
+            _check(0 <= value < 1e6, f"{name} must be a number from 0 up, not {value}")
         _check(0 <= self.beta1 < 1, f"beta1 must be from 0 up to 1, not {self.beta1}")
         _check(
             self.average_half_life >= 1,

@@ -41,7 +41,12 @@ def portrait() -> Pixels:
     from skimage.data import astronaut
 
     left, top, right, bottom = FACE
-    return np.array(astronaut()[top:bottom, left:right], np.uint8)
+    return np.array(
+        astronaut()[  # type: ignore[no-untyped-call]
+            top:bottom, left:right
+        ],
+        np.uint8,
+    )
 
 
 def scratches(shape: tuple[int, int], seed: int) -> Hole:
@@ -55,7 +60,9 @@ def scratches(shape: tuple[int, int], seed: int) -> Hole:
         across = np.array([-along[1], along[0]])
         middle = np.array([width, height]) * rng.uniform(0.3, 0.7, 2)
         places = np.linspace(-0.6, 0.6, 12)[:, None] * max(shape)
-        bend = rng.normal(0, 0.03) * max(shape) * np.sin(places * 5 / max(shape) + rng.uniform(0, 6))
+        bend = (
+            rng.normal(0, 0.03) * max(shape) * np.sin(places * 5 / max(shape) + rng.uniform(0, 6))
+        )
         line = middle + places * along + bend * across
         thickness = int(rng.integers(2, 6))
         cv2.polylines(canvas, [np.rint(line).astype(np.int32)], False, 1, thickness)

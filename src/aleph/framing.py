@@ -40,8 +40,7 @@ class Frame:
             return generated
         shrinking = height < generated.shape[0]
         how = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
-        scaled: NDArray[np.float32] = cv2.resize(generated, (width, height), interpolation=how)
-        return scaled
+        return np.asarray(cv2.resize(generated, (width, height), interpolation=how), np.float32)
 
 
 def frame_whole(image: Pixels, hole: Hole, resolution: int) -> Frame:

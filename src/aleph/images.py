@@ -1,4 +1,4 @@
-"""Pictures: files, PIL images and uint8 arrays on one side, float32 tensors in [−1, 1] on the other.
+"""Pictures: files, PIL images and uint8 arrays here, float32 tensors in [−1, 1] there.
 
 This is the only module that converts between them.
 """
@@ -37,7 +37,7 @@ def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image")
     """
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "(bytes)")
     try:
-        picture = Image.open(source)  # type: ignore[arg-type]
+        picture = Image.open(source)
         picture.load()
         return ImageOps.exif_transpose(picture)
     except FileNotFoundError:
@@ -164,7 +164,9 @@ def check_image_path(path: str | os.PathLike[str]) -> None:
     suffix = Path(path).suffix.lower()
     format_name = Image.registered_extensions().get(suffix)
     if format_name is None or format_name not in Image.SAVE:
-        raise OutputError(f"cannot write '{path}': no picture format is called '{suffix}'; use .png")
+        raise OutputError(
+            f"cannot write '{path}': no picture format is called '{suffix}'; use .png"
+        )
     check_writable(path)
 
 

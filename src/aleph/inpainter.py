@@ -382,9 +382,7 @@ def _candidate(result: SearchResult, index: int, k: int, job: _Job, blender: Ble
     )
 
 
-def _check_call(
-    images: int, masks: int, seeds: Sequence[int], candidates: int, frame: str
-) -> None:
+def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int, frame: str) -> None:
     if images != masks:
         raise InputError(f"{images} images but {masks} masks: give one mask per image")
     if len(seeds) != images:

@@ -120,7 +120,7 @@ def _random(shape: tuple[int, int], rng: np.random.Generator) -> Hole:
 def _pattern(shape: tuple[int, int], rng: np.random.Generator) -> Hole:
     """Mark 25 % of the pixels, in blobs of arbitrary shape: a smooth random field, thresholded."""
     scale = max(shape) / 16
-    field = cv2.GaussianBlur(rng.standard_normal(shape), (0, 0), scale)
+    field = np.asarray(cv2.GaussianBlur(rng.standard_normal(shape), (0, 0), scale), np.float64)
     return _darkest(field, 0.25)
 
 

@@ -71,7 +71,9 @@ def random_starts(prior: Prior, latent_dim: int, starts: int, seeds: Sequence[in
     for seed in seeds:
         rng = np.random.default_rng([seed, 0x57A7])
         shape = (starts, latent_dim)
-        codes.append(rng.uniform(-1, 1, shape) if prior == "uniform" else rng.standard_normal(shape))
+        codes.append(
+            rng.uniform(-1, 1, shape) if prior == "uniform" else rng.standard_normal(shape)
+        )
     return torch.from_numpy(np.stack(codes).astype(np.float32))
 
 
@@ -175,15 +177,19 @@ class _Objective:
         return losses, generated
 
     def _fold(self, flat: Tensor) -> Tensor:
-        return flat.unflatten(0, (self.images, self.starts))
+        return flat.reshape(self.images, self.starts, *flat.shape[1:])
 
-    def report(self, step: int, losses: dict[str, Tensor], generated: Tensor, z: Tensor) -> SearchStep:
+    def report(
+        self, step: int, losses: dict[str, Tensor], generated: Tensor, z: Tensor
+    ) -> SearchStep:
         folded = {name: self._fold(value) for name, value in losses.items()}
-        return SearchStep(step, self.config.steps, folded, self._fold(generated), self._fold(z).clone())
+        return SearchStep(
+            step, self.config.steps, folded, self._fold(generated), self._fold(z).clone()
+        )
 
     def result(self, best: _Best, rows: list[dict[str, Tensor]]) -> SearchResult:
         history = {
-            name: torch.stack([row[name] for row in rows]).unflatten(1, (self.images, self.starts))
+            name: torch.stack([row[name] for row in rows]).reshape(-1, self.images, self.starts)
             for name in rows[0]
         }
         losses = {name: self._fold(value) for name, value in best.losses.items()}

@@ -59,7 +59,9 @@ class Model:
             ModelError: if the model has no discriminator.
         """
         if self.discriminator is None:
-            raise ModelError(f"the model '{self.name}' has no discriminator: set the prior weight 0")
+            raise ModelError(
+                f"the model '{self.name}' has no discriminator: set the prior weight 0"
+            )
         logit: Tensor = self.discriminator(image.to(next(self.discriminator.parameters()).dtype))
         return logit.float()
 

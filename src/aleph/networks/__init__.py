@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from aleph.config import ModelConfig
+from aleph.networks.amortised import Discriminator, Encoder, StyleGenerator
 from aleph.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 
 
@@ -17,11 +18,23 @@ def _dcgan(config: ModelConfig) -> dict[str, nn.Module]:
     }
 
 
-_BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {"dcgan": _dcgan}
+def _amortised(config: ModelConfig) -> dict[str, nn.Module]:
+    side, dim, bound = config.resolution, config.latent_dim, config.maximum_width
+    return {
+        "generator": StyleGenerator(side, dim, config.generator_width, bound),
+        "discriminator": Discriminator(side, config.discriminator_width, bound),
+        "encoder": Encoder(side, dim, config.encoder_width, bound),
+    }
+
+
+_BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
+    "dcgan": _dcgan,
+    "amortised": _amortised,
+}
 
 
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
-    """Build the networks of a model, by role: `generator`, `discriminator`.
+    """Build the networks of a model, by role: `generator`, `discriminator` and, if any, `encoder`.
 
     Weights are drawn from torch's global generator.
     """

@@ -52,19 +52,22 @@ class DCGANRecipe:
             real_logit = discriminator(real).float()
             fake_logit = discriminator(fake.detach()).float()
         loss_d = discriminator_loss(real_logit, fake_logit).mean()
-        step.minimise(loss_d, self.optimizers["discriminator"], discriminator.parameters())
+        self._minimise(loss_d, "discriminator", step)
 
         # The same images serve G's step, judged by the D that has just learnt from them.
         with step.autocast():
             judged = discriminator(fake).float()
         loss_g = prior_loss(judged).mean()
-        step.minimise(loss_g, self.optimizers["generator"], generator.parameters())
+        self._minimise(loss_g, "generator", step)
         return {
             "discriminator": loss_d.detach(),
             "generator": loss_g.detach(),
             "real_accuracy": (real_logit > 0).float().mean(),
             "fake_accuracy": (fake_logit < 0).float().mean(),
         }
+
+    def _minimise(self, loss: Tensor, role: str, step: Step) -> None:
+        step.minimise(loss, [self.optimizers[role]], list(self.networks[role].parameters()))
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:

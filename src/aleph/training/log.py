@@ -15,13 +15,10 @@ class LossLog:
 
     def __init__(self, folder: Path, step: int) -> None:
         path = folder / "losses.jsonl"
-        kept = []
-        if path.exists():
-            for line in path.read_text().splitlines():
-                # A kill may have cut the last line short.
-                if line.endswith("}") and json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-        path.write_text("".join(kept))
+        lines = path.read_text().splitlines() if path.exists() else []
+        # A kill may have cut the last line short.
+        rows = [json.loads(line) for line in lines if line.endswith("}")]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
         self._file = path.open("a", buffering=1)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
@@ -37,7 +34,10 @@ class LossLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._file.close()
         self._board.close()

@@ -1,4 +1,4 @@
-"""The one training loop: every kind of model, every kind and number of devices (Lightning Fabric)."""
+"""The one training loop, for every kind of model and any number of devices (Lightning Fabric)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from aleph.config import ModelConfig, TrainConfig
 from aleph.errors import InputError, TrainingError
 from aleph.images import replacing, to_pixels, to_tensor
+from aleph.training.amortised import AmortisedRecipe
 from aleph.training.average import decay_at, update_average
 from aleph.training.data import Batches
 from aleph.training.dcgan import DCGANRecipe
@@ -51,7 +52,10 @@ class Recipe(Trained, Protocol):
         ...
 
 
-RECIPES: dict[str, type[DCGANRecipe]] = {"dcgan": DCGANRecipe}
+RECIPES: dict[str, type[DCGANRecipe] | type[AmortisedRecipe]] = {
+    "dcgan": DCGANRecipe,
+    "amortised": AmortisedRecipe,
+}
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,9 @@ class _StopRequest:
         if fabric.world_size == 1:
             return self.asked
         asked = torch.tensor(float(self.asked), device=fabric.device)
-        return bool(fabric.all_reduce(asked, reduce_op="sum") > 0)
+        total = fabric.all_reduce(asked, reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return bool(total > 0)
 
 
 def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None = None) -> Outcome:

@@ -129,7 +129,10 @@ def read_run(folder: Path) -> Run:
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text())
-        model, train = ModelConfig.from_dict(values["model"]), TrainConfig.from_dict(values["train"])
+        model, train = (
+            ModelConfig.from_dict(values["model"]),
+            TrainConfig.from_dict(values["train"]),
+        )
         return Run(folder, tuple(values["data"]), values["partition"], model, train)
     except FileNotFoundError:
         raise TrainingError(f"'{folder}' holds no run: there is no '{path}'") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,24 +45,25 @@ class Step:
     def minimise(
         self,
         loss: Tensor,
-        optimizer: torch.optim.Optimizer,
-        parameters: Iterable[nn.Parameter],
+        optimizers: Sequence[torch.optim.Optimizer],
+        parameters: Sequence[nn.Parameter],
     ) -> None:
-        """Take one optimizer step down the gradient of `loss`, averaged over all processes.
+        """Take one step of the optimizers down the gradient of `loss`, averaged over all processes.
 
         Gradients are averaged as one flat tensor instead of through a wrapper around each network:
         wrappers do not survive a network that runs twice before one backward pass, or a gradient
         of a gradient.
         """
-        chosen = list(parameters)
-        gradients = torch.autograd.grad(loss, chosen)
+        gradients = torch.autograd.grad(loss, parameters)
         if self.fabric.world_size > 1:
             flat = torch.cat([g.reshape(-1) for g in gradients])
-            flat = self.fabric.all_reduce(flat, reduce_op="mean")
-            parts = flat.split([g.numel() for g in gradients])
+            mean = self.fabric.all_reduce(flat, reduce_op="mean")
+            assert isinstance(mean, Tensor)
+            parts = torch.split(mean, [g.numel() for g in gradients])
             gradients = tuple(p.view(g.shape) for p, g in zip(parts, gradients, strict=True))
-        for parameter, gradient in zip(chosen, gradients, strict=True):
+        for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        optimizer.step()
-        for parameter in chosen:
+        for optimizer in optimizers:
+            optimizer.step()
+        for parameter in parameters:
             parameter.grad = None
