@@ -1,5 +1,18 @@
 """Blending: putting the generated pixels into the hole so that no rim shows.
 
+All blends are of one form. With r = y − G(ẑ) the residual, known outside the hole, the fill is
+G(ẑ) + r̂, and r̂ is what r is expected to be in the hole, given what it is around it, if r is a
+Gaussian Markov random field with precision matrix Q: r̂_h = −Q_hh⁻¹ Q_hk r_k (Rue & Held 2005,
+Gaussian Markov Random Fields, eq. 2.22). The blend is the choice of Q:
+
+- `paste`: no residual is carried over, r̂ = 0.
+- `poisson`: Q = L, the Laplacian. Q_hh r̂ = −Q_hk r_k is Δr̂ = 0 in the hole with r̂ = r around it,
+  hence Δf = ΔG with f = y around it: Poisson blending (Pérez et al. 2003, eq. 2 to 4; Yeh et al.
+  2017, eq. 7). The residual is stretched over the hole like a membrane.
+- `matern`: Q = (κ²I + L)², a Matérn field of smoothness 1 (Lindgren et al. 2011, eq. 2 and 10).
+  Near known pixels it continues the residual as smoothly as a thin plate does, and some 1/κ pixels
+  away it has forgotten it and trusts G(ẑ): right for both thin holes and wide ones.
+
 Known pixels are never changed by any of these.
 """
 
@@ -7,13 +20,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse import linalg
 
 from aleph.config import Blending, check_choice
 from aleph.masks import Hole
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
+
+_REACH = 2
+"""Pixels around the hole that a precision matrix of these couples it to."""
 
 
 class Blender:
@@ -24,20 +40,20 @@ class Blender:
 
     Args:
         hole: Boolean (H, W), True = missing.
-        blending: `paste` puts G(ẑ) into the hole as it is. `poisson` keeps the gradients of G(ẑ)
-            and takes the colours at the rim from the image (Pérez et al. 2003, eq. 2 and 3; Yeh et
-            al. 2017, eq. 7).
+        blending: `paste`, `poisson` or `matern`; see the module.
+        forgetting: κ of `matern`, per pixel of the image, from 0 (never forgets) up.
 
     Raises:
         InputError: if the blending is unknown.
     """
 
-    def __init__(self, hole: Hole, blending: Blending = "poisson") -> None:
+    def __init__(self, hole: Hole, blending: Blending = "poisson", forgetting: float = 0.1) -> None:
         check_choice("blending", blending, Blending)
         self.hole = np.array(hole)
         self.blending = blending
-        solvable = bool(hole.any() and not hole.all())
-        self._membrane = _Membrane(self.hole) if blending == "poisson" and solvable else None
+        self._parts: list[_Part] = []
+        if blending != "paste" and hole.any() and not hole.all():
+            self._parts = _parts(self.hole, blending, forgetting)
 
     def __call__(self, image: NDArray[np.uint8], generated: Floats) -> NDArray[np.uint8]:
         """Return `image` with its hole filled.
@@ -50,62 +66,71 @@ class Blender:
             New uint8 (H, W, 3), equal to `image` wherever `hole` is False. An empty hole gives
             the image, a full one the generated image.
         """
+        fill = np.array(generated, np.float64)
+        for part in self._parts:
+            part.add_residual(image, fill)
         filled = np.array(image)
-        made = np.asarray(generated, np.float64)
-        values = made[self.hole]
-        if self._membrane is not None:
-            values = values + self._membrane(image - made)
-        filled[self.hole] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        filled[self.hole] = np.clip(np.rint(fill[self.hole]), 0, 255).astype(np.uint8)
         return filled
 
 
-class _Membrane:
-    """Harmonic interpolation from the known pixels into the hole.
+class _Part:
+    """One piece of the hole that no coupling ties to the others, factorised on its own."""
 
-    Poisson blending solves Δf = ΔG in the hole with f = y around it. With f = G + r that is
-    Δr = 0 with r = y − G around it: the residual is stretched over the hole like a membrane. At
-    the image's border the membrane is free (no flux), for nothing is known beyond it.
-    """
-
-    def __init__(self, hole: Hole) -> None:
+    def __init__(
+        self, window: tuple[slice, slice], hole: Hole, precision: sparse.csr_matrix
+    ) -> None:
+        self.window = window
         self.hole = hole
-        number = np.full(hole.shape, -1)
-        number[hole] = np.arange(int(hole.sum()))
-        self.known_neighbours: list[tuple[NDArray[np.intp], tuple[NDArray[np.intp], ...]]] = []
-        rows, columns, degree = [], [], np.zeros(int(hole.sum()))
-        for here, there in _neighbour_pairs(hole.shape):
-            inside = hole[here]
-            both = inside & hole[there]
-            rows.append(number[here][both])
-            columns.append(number[there][both])
-            np.add.at(degree, number[here][inside], 1.0)
-            edge = inside & ~hole[there]
-            place = tuple(
-                index + (part.start or 0)
-                for index, part in zip(np.nonzero(edge), there, strict=True)
-            )
-            self.known_neighbours.append((number[here][edge], place))
-        row, column = np.concatenate(rows), np.concatenate(columns)
-        shape = (degree.size, degree.size)
-        links = sparse.coo_matrix((-np.ones(row.size), (row, column)), shape=shape)
+        inside, outside = np.flatnonzero(hole), np.flatnonzero(~hole)
+        rows = precision[inside]
+        self._coupling = rows[:, outside]
         self._solve = linalg.splu(
-            (links + sparse.diags(degree)).tocsc(),
+            rows[:, inside].tocsc(),
             permc_spec="MMD_AT_PLUS_A",
             diag_pivot_thresh=0.0,  # the matrix is symmetric and positive definite
             options={"SymmetricMode": True},
         ).solve
 
-    def __call__(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the interpolated residual in the hole, (number of missing pixels, 3)."""
-        right = np.zeros((int(self.hole.sum()), residual.shape[2]))
-        for index, place in self.known_neighbours:
-            np.add.at(right, index, residual[place])
-        solution: NDArray[np.float64] = self._solve(right)
-        return solution
+    def add_residual(self, image: NDArray[np.uint8], fill: NDArray[np.float64]) -> None:
+        """Add r̂ to the part's missing pixels of `fill`, in place; known ones are only read."""
+        there = fill[self.window]
+        residual = (image[self.window] - there)[~self.hole]
+        there[self.hole] += self._solve(-(self._coupling @ residual))
 
 
-def _neighbour_pairs(shape: tuple[int, ...]) -> list[tuple[tuple[slice, slice], ...]]:
-    """Return the four shifts as pairs of slices (pixel, its neighbour) inside the image."""
-    everything, front, back = slice(None), slice(None, -1), slice(1, None)
-    pairs = [((front, everything), (back, everything)), ((everything, front), (everything, back))]
-    return pairs + [(there, here) for here, there in pairs]
+def _parts(hole: Hole, blending: Blending, forgetting: float) -> list[_Part]:
+    """Split the hole where it falls apart, so that work grows with its pieces, not the picture."""
+    reach = ndimage.binary_dilation(hole, np.ones((3, 3), bool), iterations=_REACH)
+    labels, _ = ndimage.label(reach, np.ones((3, 3), int))
+    parts = []
+    for label, window in enumerate(ndimage.find_objects(labels), 1):
+        piece = hole[window] & (labels[window] == label)
+        # Whatever else is missing in the window is too far away to be coupled to this piece.
+        parts.append(_Part(window, piece, _precision(piece.shape, blending, forgetting)))
+    return parts
+
+
+def _precision(shape: tuple[int, ...], blending: Blending, forgetting: float) -> sparse.csr_matrix:
+    """Return Q over all pixels of a window.
+
+    The window ends at the picture's border, where the field is free (no flux), for nothing is
+    known beyond it, or so far from the hole that its end is not felt.
+    """
+    height, width = shape
+    laplacian = sparse.kron(_path_laplacian(height), sparse.identity(width)) + sparse.kron(
+        sparse.identity(height), _path_laplacian(width)
+    )
+    if blending == "poisson":
+        return laplacian.tocsr()
+    operator = (laplacian + forgetting**2 * sparse.identity(height * width)).tocsr()
+    return (operator @ operator).tocsr()
+
+
+def _path_laplacian(length: int) -> sparse.dia_matrix:
+    """Return the Laplacian of a row of pixels with free ends: degree minus neighbours."""
+    degree = np.full(length, 2.0)
+    degree[0] -= 1
+    degree[-1] -= 1
+    links = -np.ones(max(length - 1, 0))
+    return sparse.diags([links, degree, links], [-1, 0, 1], shape=(length, length))

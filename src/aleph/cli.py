@@ -109,7 +109,7 @@ def inpaint(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the search.")] = None,
     starts: Annotated[int | None, typer.Option(help="Starts of the search.")] = None,
-    blending: Annotated[str | None, typer.Option(help="poisson or paste.")] = None,
+    blending: Annotated[str | None, typer.Option(help="poisson, matern or paste.")] = None,
     candidates: Annotated[
         int, typer.Option(help="Different fills to write; further ones as OUT-2, OUT-3, …")
     ] = 1,
@@ -209,7 +209,11 @@ def train(
         typer.Argument(help="Folders or zips of images, or CelebA's img_align_celeba."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
-    model: Annotated[str, typer.Option(help="Kind of model: dcgan.")] = "dcgan",
+    model: Annotated[str, typer.Option(help="Kind of model: amortised or dcgan.")] = "dcgan",
+    init: Annotated[
+        str | None,
+        typer.Option(help="Start from this model's networks; a smaller one is grown."),
+    ] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     steps: Annotated[
         int | None, typer.Option(help="Steps in all; with --resume a new number extends the run.")
@@ -222,6 +226,30 @@ def train(
     ] = None,
     discriminator_width: Annotated[
         int | None, typer.Option(help="Channels of the discriminator's first layer.")
+    ] = None,
+    encoder_width: Annotated[
+        int | None, typer.Option(help="Channels of the encoder's first layer (amortised).")
+    ] = None,
+    maximum_width: Annotated[
+        int | None, typer.Option(help="Bound of the channels of any layer (amortised).")
+    ] = None,
+    adversary_start: Annotated[
+        int | None, typer.Option(help="Step from which D takes part (amortised).")
+    ] = None,
+    adversary_weight: Annotated[
+        float | None, typer.Option(help="Weight of D's verdict (amortised).")
+    ] = None,
+    feature_weight: Annotated[
+        float | None, typer.Option(help="Weight of D's features (amortised).")
+    ] = None,
+    kl_weight: Annotated[
+        float | None, typer.Option(help="Weight of the posterior's divergence (amortised).")
+    ] = None,
+    r1_weight: Annotated[
+        float | None, typer.Option(help="γ of the R1 penalty on D (amortised).")
+    ] = None,
+    average_half_life: Annotated[
+        int | None, typer.Option(help="Images after which a weight's share has halved.")
     ] = None,
     holdout: Annotated[
         int | None, typer.Option(help="Images to set aside; listed in RUN/holdout.txt.")
@@ -255,6 +283,12 @@ def train(
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        adversary_start=adversary_start,
+        adversary_weight=adversary_weight,
+        feature_weight=feature_weight,
+        kl_weight=kl_weight,
+        r1_weight=r1_weight,
+        average_half_life=average_half_life,
         holdout=holdout,
         seed=seed,
         precision=precision,
@@ -268,12 +302,14 @@ def train(
         latent_dim=latent_dim,
         generator_width=generator_width,
         discriminator_width=discriminator_width,
+        encoder_width=encoder_width,
+        maximum_width=maximum_width,
     )
     if resume:
         run = extend_run(read_run(out), given_train, given_model)
     else:
-        settings = ModelConfig(kind=model, **given_model)  # type: ignore[arg-type]
-        run = create_run(out, data or [], settings, TrainConfig(**given_train), partition)
+        settings = ModelConfig.default(model, **given_model)
+        run = create_run(out, data or [], settings, TrainConfig(**given_train), partition, init)
     if dry_run:
         typer.echo(json.dumps(run.to_dict(), indent=2))
         return
@@ -305,6 +341,95 @@ def export(
 
     step = export_run(run, out)
     typer.echo(f"exported step {step} to {out}; complete its README.md, the model's card")
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    """Split a comma-separated option; None stays None."""
+    return None if text is None else tuple(filter(None, (w.strip() for w in text.split(","))))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help=DEFAULT_MODEL_HELP)],
+    data: Annotated[
+        list[Path], typer.Argument(help="Folders or zips of images, or CelebA's img_align_celeba.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder; a run in it is gone on with.")],
+    images: Annotated[int | None, typer.Option(help="Images to take, at most (500).")] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated names of generated masks, or pictures (all five)."),
+    ] = None,
+    weightings: Annotated[
+        str | None, typer.Option(help="Comma-separated; 'preset' is the preset's own (all four).")
+    ] = None,
+    norms: Annotated[str | None, typer.Option(help="Comma-separated: l1, l2, preset (l1).")] = None,
+    presets: Annotated[str | None, typer.Option(help="Comma-separated (balanced).")] = None,
+    blendings: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated; one search serves all (paste,poisson,preset)."),
+    ] = None,
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: mean, telea, navier-stokes, biharmonic (those four), yeh2017, "
+            "yeh2017@MODEL."
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of every preset's search.")] = None,
+    starts: Annotated[int | None, typer.Option(help="Starts of every preset's search.")] = None,
+    overrides: Annotated[
+        str | None, typer.Option(help="Comma-separated NAME=VALUE in place of the presets' own.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of masks, starts and resampling.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels (the model's).")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="celeba: 500 held-out images at 64×64 centre crops.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images searched together (16).")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
+    extra_metrics: Annotated[
+        str | None, typer.Option(help="lpips, fid: need optional packages and downloaded weights.")
+    ] = None,
+    shown: Annotated[int | None, typer.Option(help="Images in the figures (8).")] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the figures.")
+    ] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Measure what weighting the context is worth; killed and called again, it goes on."""
+    from aleph.evaluation import EvaluationPlan, parse_overrides
+    from aleph.evaluation import evaluate as run_evaluation
+    from aleph.training.report import Reporter
+
+    fields = _given(
+        images=images,
+        masks=_words(masks),
+        weightings=_words(weightings),
+        norms=_words(norms),
+        presets=_words(presets),
+        blendings=_words(blendings),
+        baselines=_words(baselines),
+        seed=seed,
+        resolution=resolution,
+        protocol=protocol,
+        batch_size=batch_size,
+        precision=precision,
+        extra_metrics=_words(extra_metrics),
+        shown=shown,
+    )
+    changes = parse_overrides(_words(overrides) or ()) | _given(steps=steps, starts=starts)
+    plan = EvaluationPlan(model, tuple(map(str, data)), overrides=changes, **fields)
+    summary = run_evaluation(
+        plan, out, device=device, workers=workers, reporter=Reporter(not quiet), figures=figures
+    )
+    typer.echo(f"evaluated {summary.images} images; written:")
+    for path, what in summary.files.items():
+        typer.echo(f"  {path}  {what}")
 
 
 @app.command()

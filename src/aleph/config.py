@@ -12,8 +12,9 @@ ModelKind = Literal["dcgan", "amortised"]
 Prior = Literal["uniform", "normal"]
 Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]
-Blending = Literal["paste", "poisson"]
+Blending = Literal["paste", "poisson", "matern"]
 Precision = Literal["fp32", "bf16"]
+Start = Literal["encoder", "random"]
 Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
 
 MODEL_FORMAT = 1
@@ -134,14 +135,15 @@ class SearchConfig(_Serialisable):
         weighting: Weight of a known pixel by its place (see `aleph.weighting`).
         norm: l1 or l2 distance on the weighted known pixels.
         prior_weight: λ, weight of the prior loss; at 0 the discriminator is not evaluated.
-        latent_weight: μ, weight of the mean square of z.
+        latent_weight: μ, weight of the latent term: how far z is from where it is expected.
         steps: Adam steps on z.
         learning_rate: Adam's step size at the start.
         learning_rate_end: Step size at the last step as a share of the first (cosine between).
-        starts: Random starts per image, searched together; the one with the lowest loss is kept.
+        start: Where the search starts: the `encoder`'s guess, where the model has an encoder, or
+            `random`, a draw from the prior.
+        starts: Starts per image, searched together; the one with the lowest loss is kept.
         clip: Clip z to [−1, 1] after each step where the prior is bounded there.
         patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.
-        precision: Arithmetic of the networks; the losses and z are float32 in either.
     """
 
     weighting: Weighting = "inverse-square"
@@ -151,15 +153,15 @@ class SearchConfig(_Serialisable):
     steps: int = 300
     learning_rate: float = 0.05
     learning_rate_end: float = 0.1
+    start: Start = "encoder"
     starts: int = 1
     clip: bool = True
     patience: int = 0
-    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         check_choice("weighting", self.weighting, Weighting)
         check_choice("norm", self.norm, Norm)
-        check_choice("precision", self.precision, Precision)
+        check_choice("start", self.start, Start)
         _check(0 <= self.steps <= 100_000, f"steps must be from 0 to 100000, not {self.steps}")
         _check(1 <= self.starts <= 256, f"starts must be from 1 to 256, not {self.starts}")
         _check(self.patience >= 0, f"patience must not be negative, not {self.patience}")
@@ -260,38 +262,57 @@ class Settings(_Serialisable):
         check_choice("blending", self.blending, Blending)
 
 
-_YEH = SearchConfig(
-    weighting="box",
-    norm="l1",
-    prior_weight=0.003,
-    latent_weight=0.0,
-    steps=1500,
-    learning_rate=0.03,
-    learning_rate_end=1.0,
+_YEH = Settings(
+    SearchConfig(
+        weighting="box",
+        norm="l1",
+        prior_weight=0.003,
+        latent_weight=0.0,
+        steps=1500,
+        learning_rate=0.03,
+        learning_rate_end=1.0,
+        start="random",
+    ),
+    blending="poisson",
 )
-"""Yeh et al. 2017, section 3.4 and 4: z ~ prior, Adam, 1500 steps, z clipped, λ = 0.003."""
+"""Yeh et al. 2017, sections 3.4 and 4: z ~ prior, 1500 steps of Adam, z clipped, λ = 0.003."""
 
-PRESETS: dict[str, Settings] = {
-    "fast": Settings(SearchConfig(steps=100, learning_rate=0.1)),
-    "balanced": Settings(SearchConfig(steps=300, learning_rate=0.1)),
-    "thorough": Settings(SearchConfig(steps=600, learning_rate=0.1, starts=8)),
-    "yeh2017": Settings(_YEH),
+PRESETS: dict[str, dict[str, Settings]] = {
+    "dcgan": {
+        "fast": Settings(SearchConfig(steps=40, learning_rate=0.2, latent_weight=0.4)),
+        "balanced": Settings(SearchConfig(steps=80, learning_rate=0.2, latent_weight=0.4)),
+        "thorough": Settings(
+            SearchConfig(steps=200, learning_rate=0.2, latent_weight=0.4, starts=8)
+        ),
+        "yeh2017": _YEH,
+    },
+    "amortised": {
+        "fast": Settings(SearchConfig(prior_weight=0.0, steps=0)),
+        "balanced": Settings(SearchConfig(prior_weight=0.0, latent_weight=0.01, steps=20)),
+        "thorough": Settings(SearchConfig(latent_weight=0.01, steps=60, starts=8)),
+        "yeh2017": _YEH,
+    },
 }
-"""Presets of models that start from a random z."""
+"""What the presets mean for each kind of model: one that starts anywhere searches longer."""
 
 
-def resolve_settings(preset: str = "balanced", **overrides: Any) -> Settings:  # noqa: ANN401
+def resolve_settings(
+    preset: str = "balanced",
+    kind: str = "dcgan",
+    **overrides: Any,  # noqa: ANN401
+) -> Settings:
     """Return a preset with some of its values overridden; an override of None changes nothing.
 
     Args:
         preset: `fast`, `balanced`, `thorough` or `yeh2017`.
+        kind: The kind of model that the preset is for.
         **overrides: Fields of `SearchConfig`, and `blending`.
 
     Raises:
         InputError: if a name is unknown or a value impossible.
     """
     check_choice("preset", preset, Preset)
-    settings = PRESETS[preset]
+    settings = PRESETS[kind][preset]
     given = {key: value for key, value in overrides.items() if value is not None}
     blending = given.pop("blending", settings.blending)
     known = [f.name for f in dataclasses.fields(SearchConfig)]

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aleph.animation import search_timing, write_animation
 from aleph.blending import Blender
@@ -22,7 +23,14 @@ from aleph.figures import show_hole, side_by_side
 from aleph.framing import Frame, frame_whole
 from aleph.images import ImageLike, Pixels, read_image, replacing, to_tensor, write_image
 from aleph.masks import Hole, MaskLike, read_hole
-from aleph.search import SearchResult, SearchStep, latent_search, random_starts
+from aleph.search import (
+    Anchor,
+    SearchResult,
+    SearchStep,
+    latent_search,
+    posterior_starts,
+    random_starts,
+)
 from aleph.weighting import context_weight
 from aleph.zoo import DEFAULT_MODEL, Model, load_model
 
@@ -260,7 +268,7 @@ class Inpainter:
         Raises:
             InputError: if a picture, a mask or an option cannot be used.
         """
-        settings = resolve_settings(preset, **overrides)
+        settings = resolve_settings(preset, self.model.config.kind, **overrides)
         seeds = [0] * len(images) if seeds is None else list(seeds)
         _check_call(len(images), len(masks), seeds, candidates, frame)
         jobs = [
@@ -329,17 +337,32 @@ class Inpainter:
         weights = [context_weight(job.frame.near, settings.search.weighting) for job in jobs]
         for weight, job in zip(weights, jobs, strict=True):
             weight[job.frame.hole] = 0.0
-        codes = random_starts(config.prior, config.latent_dim, starts, [job.seed for job in jobs])
+        target = to_tensor(np.stack([job.frame.pixels for job in jobs])).to(device)
+        hole = torch.from_numpy(np.stack([job.frame.hole for job in jobs])[:, None]).to(device)
+        codes, anchor = self._starts(target, hole, settings, starts, [job.seed for job in jobs])
         return latent_search(
             self.model.generate,
             self.model.judge,
-            to_tensor(np.stack([job.frame.pixels for job in jobs])).to(device),
+            target,
             torch.from_numpy(np.stack(weights)[:, None]).to(device),
-            codes.to(device),
+            codes,
             settings.search,
+            anchor=anchor,
             bounded=config.prior == "uniform",
             on_step=on_step,
         )
+
+    @torch.no_grad()
+    def _starts(
+        self, target: Tensor, hole: Tensor, settings: Settings, starts: int, seeds: Sequence[int]
+    ) -> tuple[Tensor, Anchor]:
+        """Return where each image's search starts, (N, starts, latent_dim), and its anchor."""
+        config = self.model.config
+        if self.model.encoder is None or settings.search.start == "random":
+            codes = random_starts(config.prior, config.latent_dim, starts, seeds)
+            return codes.to(self.model.device), Anchor()
+        anchor = Anchor(*self.model.encode(target, hole))
+        return posterior_starts(anchor, starts, seeds), anchor
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,23 @@ def prior_loss(logit: Tensor) -> Tensor:
     return softplus(-logit)
 
 
-def latent_loss(z: Tensor) -> Tensor:
-    """Mean square of the latent code, |z|² / dim: keeps z where the generator was trained.
+def latent_loss(z: Tensor, mean: Tensor | float = 0.0, deviation: Tensor | float = 1.0) -> Tensor:
+    """How unlikely the latent code is, mean of ((z − μ) / σ)² over its numbers.
+
+    Up to a factor and a constant, −log N(z; μ, σ²). With the prior's μ = 0 and σ = 1 it is |z|² /
+    dim and keeps z where the generator was trained; with the encoder's posterior q(z | y, M) it
+    lets z move most where the encoder was least sure, so that a search of any length ends near
+    what the encoder holds possible instead of fitting the rim.
 
     Args:
         z: Shape (N, latent_dim).
+        mean: μ, shape (N, latent_dim) or a number.
+        deviation: σ, shape (N, latent_dim) or a number, above 0.
 
     Returns:
         Shape (N,).
     """
-    return z.square().mean(dim=1)
+    return ((z - mean) / deviation).square().mean(dim=1)
 
 
 def discriminator_loss(real_logit: Tensor, fake_logit: Tensor) -> Tensor:

@@ -43,6 +43,27 @@ class SearchStep:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A Gaussian over the latent codes of each image: the encoder's posterior, or the prior.
+
+    Attributes:
+        mean: μ, float32 (N, latent_dim), or a number.
+        deviation: σ, of the same shape, above 0.
+    """
+
+    mean: Tensor | float = 0.0
+    deviation: Tensor | float = 1.0
+
+    def repeated(self, times: int) -> Anchor:
+        """Return the anchor for `times` starts per image, flat."""
+        mean, deviation = (
+            value.repeat_interleave(times, 0) if isinstance(value, Tensor) else value
+            for value in (self.mean, self.deviation)
+        )
+        return Anchor(mean, deviation)
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The best state seen of every start of every image.
 
@@ -77,6 +98,23 @@ def random_starts(prior: Prior, latent_dim: int, starts: int, seeds: Sequence[in
     return torch.from_numpy(np.stack(codes).astype(np.float32))
 
 
+def posterior_starts(anchor: Anchor, starts: int, seeds: Sequence[int]) -> Tensor:
+    """Take the posterior's mean as the first start of every image and samples as the others.
+
+    Args:
+        anchor: The posterior, μ and σ of shape (N, latent_dim).
+        starts: Starts per image.
+        seeds: One per image, of its samples.
+
+    Returns:
+        float32 (N, starts, latent_dim). More starts of a seed extend fewer.
+    """
+    assert isinstance(anchor.mean, Tensor) and isinstance(anchor.deviation, Tensor)
+    noise = random_starts("normal", anchor.mean.shape[1], starts, seeds).to(anchor.mean.device)
+    noise[:, 0] = 0.0
+    return anchor.mean[:, None] + anchor.deviation[:, None] * noise
+
+
 def latent_search(
     generator: Network,
     discriminator: Network | None,
@@ -85,6 +123,7 @@ def latent_search(
     start: Tensor,
     config: SearchConfig,
     *,
+    anchor: Anchor | None = None,
     bounded: bool = False,
     on_step: Callable[[SearchStep], None] | None = None,
 ) -> SearchResult:
@@ -97,6 +136,7 @@ def latent_search(
         weight: The context weights W, float32 (N, 1, H, W), zero in the hole.
         start: Where to start, float32 (N, K, latent_dim): K starts per image.
         config: The search's settings; `config.starts` is K's business, not looked at here.
+        anchor: Where the latent term pulls each image's codes to; by default the prior's centre.
         bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
         on_step: Called with every step's state, the start's included; what it raises ends the
             search.
@@ -105,7 +145,9 @@ def latent_search(
         For every start the state of the lowest total loss. A search that meets a loss that is no
         number stays at the best state it has seen.
     """
-    objective = _Objective(generator, discriminator, target, weight, start.shape[1], config)
+    objective = _Objective(
+        generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor()
+    )
     z = start.detach().flatten(0, 1).clone().requires_grad_(True)
     adam = torch.optim.Adam([z], config.learning_rate)
     best = _Best(len(z))
@@ -150,6 +192,7 @@ class _Objective:
         weight: Tensor,
         starts: int,
         config: SearchConfig,
+        anchor: Anchor,
     ) -> None:
         if config.prior_weight > 0 and discriminator is None:
             raise ValueError("a prior weight above 0 needs a discriminator")
@@ -161,12 +204,13 @@ class _Objective:
         self.target = known.repeat_interleave(starts, 0)
         self.weight = weight.repeat_interleave(starts, 0)
         self.config = config
+        self.anchor = anchor.repeated(starts)
 
     def __call__(self, z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         generated = self.generator(z).float()
         losses = {
             "context": context_loss(generated, self.target, self.weight, self.config.norm),
-            "latent": latent_loss(z),
+            "latent": latent_loss(z, self.anchor.mean, self.anchor.deviation),
         }
         total = losses["context"] + self.config.latent_weight * losses["latent"]
         if self.config.prior_weight > 0:

@@ -36,6 +36,7 @@ class Model:
         config: What the networks were built from.
         generator: z (N, latent_dim) → (N, 3, resolution, resolution) in [−1, 1].
         discriminator: Image → logit (N,), positive for real; None if the model has none.
+        encoder: Damaged image and hole → μ and log σ² of the latent code; None if there is none.
         device: Where the weights lie.
         precision: Their arithmetic.
     """
@@ -44,6 +45,7 @@ class Model:
     config: ModelConfig
     generator: nn.Module
     discriminator: nn.Module | None
+    encoder: nn.Module | None
     device: torch.device
     precision: Precision
 
@@ -64,6 +66,22 @@ class Model:
             )
         logit: Tensor = self.discriminator(image.to(next(self.discriminator.parameters()).dtype))
         return logit.float()
+
+    def encode(self, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the posterior's μ and σ of damaged images, float32 (N, latent_dim) each.
+
+        Args:
+            image: (N, 3, H, W) in [−1, 1]; its values in the hole are not looked at.
+            hole: Boolean (N, 1, H, W), True = missing.
+
+        Raises:
+            ModelError: if the model has no encoder.
+        """
+        if self.encoder is None:
+            raise ModelError(f"the model '{self.name}' has no encoder: it starts from random codes")
+        dtype = next(self.encoder.parameters()).dtype
+        mean, log_variance = self.encoder(image.to(dtype), hole)
+        return mean.float(), (0.5 * log_variance.float()).exp()
 
 
 def _model_folders() -> Iterator[Path]:
@@ -233,6 +251,7 @@ def load_model(
         config,
         networks["generator"],
         networks.get("discriminator"),
+        networks.get("encoder"),
         place,
         precision,
     )
@@ -289,6 +308,7 @@ def save_model(
             fresh = Path(scratch) / "model"
             fresh.mkdir()
             save_file(weights, fresh / WEIGHTS)
+            (fresh / WEIGHTS).chmod(0o644)  # safetensors makes private files
             text = json.dumps({"format": MODEL_FORMAT, "model": config.to_dict()}, indent=2)
             (fresh / CONFIG).write_text(text + "\n", encoding="utf-8")
             (fresh / CARD).write_text(card, encoding="utf-8")

@@ -24,6 +24,7 @@ from aleph.training.amortised import AmortisedRecipe
 from aleph.training.average import decay_at, update_average
 from aleph.training.data import Batches
 from aleph.training.dcgan import DCGANRecipe
+from aleph.training.initial import start_from
 from aleph.training.log import LossLog
 from aleph.training.report import Reporter
 from aleph.training.run import Run, open_images, prepare_images, write_run
@@ -145,7 +146,11 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     fabric.barrier()
     batches = Batches(open_images(run), run.train.batch_size, run.train.seed)
     recipe = new_recipe(run.model, run.train, fabric.device)
-    done = load_state(recipe, run.state)["step"] if resume and run.state.exists() else 0
+    done = 0
+    if resume and run.state.exists():
+        done = load_state(recipe, run.state)["step"]
+    elif run.init:
+        start_from(recipe, run.model, run.init)
     return _Loop(fabric, run, recipe, batches, reporter).go_on(done)
 
 

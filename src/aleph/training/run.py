@@ -37,6 +37,7 @@ class Run:
         partition: CelebA's partition file, or none.
         model: What is built.
         train: How it is trained.
+        init: Model that the first weights are taken from, or none.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Run:
     partition: str | None
     model: ModelConfig
     train: TrainConfig
+    init: str | None = None
 
     @property
     def state(self) -> Path:
@@ -60,6 +62,7 @@ class Run:
         return {
             "data": list(self.data),
             "partition": self.partition,
+            "init": self.init,
             "model": self.model.to_dict(),
             "train": self.train.to_dict(),
         }
@@ -71,6 +74,7 @@ def create_run(
     model: ModelConfig,
     train: TrainConfig,
     partition: str | os.PathLike[str] | None = None,
+    init: str | None = None,
 ) -> Run:
     """Describe a new run; nothing is written before `write_run`.
 
@@ -86,7 +90,7 @@ def create_run(
         raise InputError("no training data: name one or more folders or zips of images")
     found = partition or find_partition(data)
     paths = tuple(str(Path(p).absolute()) for p in data)
-    return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train)
+    return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train, init)
 
 
 def extend_run(run: Run, train: dict[str, Any], model: dict[str, Any]) -> Run:
@@ -133,7 +137,8 @@ def read_run(folder: Path) -> Run:
             ModelConfig.from_dict(values["model"]),
             TrainConfig.from_dict(values["train"]),
         )
-        return Run(folder, tuple(values["data"]), values["partition"], model, train)
+        init = values.get("init")
+        return Run(folder, tuple(values["data"]), values["partition"], model, train, init)
     except FileNotFoundError:
         raise TrainingError(f"'{folder}' holds no run: there is no '{path}'") from None
     except (OSError, KeyError, TypeError, ValueError) as error:

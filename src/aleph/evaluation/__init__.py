@@ -1,0 +1,83 @@
+"""Evaluation: what weighting the context is worth, for anyone's model and images."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from aleph.errors import InputError
+from aleph.evaluation.extras import check_extras, frechet_inception_distance
+from aleph.evaluation.folder import fill_folder, open_folder
+from aleph.evaluation.inputs import read_inputs
+from aleph.evaluation.parallel import run_plan
+from aleph.evaluation.pictures import check_matplotlib, draw_figures
+from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, mask_label, parse_overrides
+from aleph.evaluation.report import write_report
+from aleph.evaluation.summary import Summary, summarise
+from aleph.training.report import Reporter
+from aleph.zoo import choose_device
+
+__all__ = ["EvaluationPlan", "Summary", "evaluate", "parse_overrides"]
+
+
+def evaluate(
+    plan: EvaluationPlan,
+    out: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    workers: int = 1,
+    reporter: Reporter | None = None,
+    figures: bool = True,
+) -> Summary:
+    """Run a plan, or go on where it stopped, and write its table, summary and figures.
+
+    Written into `out`: `plan.json`, `images.txt` (the images), `results.jsonl` (a row per image ×
+    mask × setting), `summary.md`, `.csv` and `.json`, `differences.csv`, `steps.csv`, the fills of
+    the first images in `fills/`, and figures. Called again with the same plan it does only what is
+    missing and gives the same rows, times excepted, as a run that was never stopped.
+
+    Args:
+        plan: What to evaluate.
+        out: Folder; made if it is not there.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        workers: Processes, which share the processors of this machine.
+        reporter: Where progress is shown; silent if None.
+        figures: Whether to draw.
+
+    Raises:
+        InputError: if data, masks, device or workers cannot be used, or `out` holds another
+            evaluation.
+        ModelError: if a model cannot be loaded.
+        MissingDependencyError: if a figure or an extra metric needs a package that is not there.
+        OutputError: if `out` cannot be written.
+    """
+    if not 1 <= workers <= 256:
+        raise InputError(f"workers must be from 1 to 256, not {workers}")
+    place = str(choose_device(device))
+    check_extras(plan.extra_metrics)
+    if figures:
+        check_matplotlib()
+    reporter = reporter or Reporter(enabled=False)
+    inputs = read_inputs(plan, reporter)
+    folder = open_folder(plan, inputs, out)
+    rows = run_plan(plan, inputs, folder, device=place, workers=workers, reporter=reporter)
+    summary = summarise(plan, rows, inputs.resolution, _inception(plan, folder, place))
+    files = write_report(summary, folder)
+    if figures:
+        files |= draw_figures(summary, inputs, folder, place)
+    return dataclasses.replace(summary, files=files)
+
+
+def _inception(plan: EvaluationPlan, folder: Path, device: str) -> dict[tuple[str, str], float]:
+    """Return the FID of every mask and setting, by their names, where it is asked for."""
+    if "fid" not in plan.extra_metrics:
+        return {}
+    return {
+        (mask_label(mask), setting.name): frechet_inception_distance(
+            fill_folder(folder, mask, ORIGINAL), fill_folder(folder, mask, setting), device
+        )
+        for mask in plan.masks
+        for setting in plan.settings()
+        if setting != ORIGINAL
+    }

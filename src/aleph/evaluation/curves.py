@@ -1,0 +1,93 @@
+"""How good the fill is at which step of the search, at no further cost than a look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aleph.evaluation.metrics import PSNR_CAP
+from aleph.search import SearchStep
+
+Curve = dict[str, list[float]]
+"""`step`, `context_loss` and `psnr_hole`, lists of one length."""
+
+
+def looked_at(step: int, last: int) -> bool:
+    """Return whether a step is recorded: about six to a factor of ten, and the last.
+
+    >>> [step for step in range(61) if looked_at(step, 60)]
+    [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 60]
+    """
+    digits = str(step).rstrip("0")
+    return digits in ("", "1", "15", "2", "3", "5", "7") or step == last
+
+
+class CurveRecorder:
+    """Callback of a search that records the PSNR in the hole of the pasted G(z) at some steps.
+
+    Of several starts the one with the lowest total loss at the step counts.
+
+    Args:
+        originals: uint8 (N, R, R, 3), at the model's resolution.
+        holes: Boolean (N, R, R), True = missing.
+    """
+
+    def __init__(self, originals: NDArray[np.uint8], holes: NDArray[np.bool_]) -> None:
+        self._targets = torch.from_numpy(np.array(originals)).permute(0, 3, 1, 2).float()
+        self._holes = torch.from_numpy(np.array(holes))[:, None]
+        self._groups: list[dict[int, NDArray[np.float64]]] = []
+        self._first = 0
+        self._count = 0
+
+    def __call__(self, step: SearchStep) -> None:
+        """Look at a step; a step 0 begins the next group of images."""
+        if step.step == 0:
+            self._first += self._count
+            self._count = len(step.generated)
+            self._groups.append({})
+        if looked_at(step.step, step.steps):
+            self._groups[-1][step.step] = self._psnr(step)
+
+    def _psnr(self, step: SearchStep) -> NDArray[np.float64]:
+        """Return dB, (n,), for the images of the group at hand."""
+        place = step.generated.device
+        group = slice(self._first, self._first + self._count)
+        target, hole = self._targets[group].to(place), self._holes[group].to(place)
+        best = step.losses["total"].nan_to_num(float("inf")).argmin(dim=1)
+        generated = step.generated[torch.arange(len(best), device=place), best]
+        pixels = ((generated + 1) * 127.5).round().clamp(0, 255)
+        return _psnr(((pixels - target) * hole).square().sum((1, 2, 3)), hole.sum((1, 2, 3)) * 3)
+
+    def of(self, index: int, history: Mapping[str, NDArray[np.float32]]) -> Curve | None:
+        """Return the curve of an image.
+
+        Args:
+            index: Number of the image, from 0.
+            history: Its losses at every step by name, float32 (steps + 1,).
+
+        Returns:
+            The curve; None if the groups seen do not add up to the images.
+        """
+        if self._first + self._count != len(self._targets):
+            return None
+        for group in self._groups:
+            size = len(group[0])
+            if index < size:
+                steps = [step for step in group if step < len(history["context"])]
+                return {
+                    "step": [float(step) for step in steps],
+                    "context_loss": [float(history["context"][step]) for step in steps],
+                    "psnr_hole": [float(group[step][index]) for step in steps],
+                }
+            index -= size
+        return None
+
+
+def _psnr(squares: Tensor, count: Tensor) -> NDArray[np.float64]:
+    error = (squares.double() / count).cpu().numpy()
+    found: NDArray[np.float64] = 10 * np.log10(255.0**2 / np.maximum(error, 1e-9))
+    return np.minimum(PSNR_CAP, found)

@@ -1,0 +1,74 @@
+"""First weights from a trained model: go on with it, or grow it to a higher resolution."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import Tensor, nn
+
+from aleph.config import ModelConfig
+from aleph.errors import TrainingError
+from aleph.training.state import Trained
+from aleph.zoo import find_model, load_networks
+
+
+@torch.no_grad()
+def start_from(trained: Trained, config: ModelConfig, name: str) -> None:
+    """Copy a trained model's weights into fresh networks and averages.
+
+    A model of a lower resolution is grown (Karras et al. 2018, arXiv 1710.10196): the generator
+    gets a level on top, whose first image adds nothing, encoder and discriminator get a block in
+    front; what is new keeps its fresh weights.
+
+    Args:
+        trained: The fresh networks, changed in place.
+        config: What they were built from.
+        name: A model's name or folder.
+
+    Raises:
+        ModelError: if there is no such model or its folder is damaged.
+        TrainingError: if its networks do not fit into the fresh ones.
+    """
+    source, networks = load_networks(find_model(name))
+    doublings = math.log2(config.resolution / source.resolution)
+    if source.kind != config.kind or doublings < 0 or (doublings > 0 and source.kind == "dcgan"):
+        raise TrainingError(
+            f"cannot start a model of kind '{config.kind}' at {config.resolution} pixels from "
+            f"'{name}', which is of kind '{source.kind}' at {source.resolution}"
+        )
+    for role, network in trained.networks.items():
+        _copy(networks[role], network, int(doublings), name)
+        if role in trained.averages:
+            trained.averages[role].load_state_dict(network.state_dict())
+
+
+def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:
+    live = target.state_dict()
+    for key, value in source.state_dict().items():
+        place = re.sub(r"blocks\.(\d+)", lambda m: f"blocks.{int(m[1]) + doublings}", key)
+        if doublings and ".stem." in f".{key}":
+            continue  # what sees the image sees another one now
+        if place not in live or live[place].shape != value.shape:
+            raise TrainingError(
+                f"'{name}' does not fit: '{key}' has shape {tuple(value.shape)}, the new model "
+                f"{_shape(live, place)}; choose the widths so that all levels of the old model "
+                "keep theirs"
+            )
+        live[place].copy_(value)
+    if doublings:
+        _silence_new_levels(target, source)
+
+
+def _shape(live: dict[str, Tensor], key: str) -> str:
+    return str(tuple(live[key].shape)) if key in live else "has none"
+
+
+def _silence_new_levels(target: nn.Module, source: nn.Module) -> None:
+    """Let new levels of a generator add nothing to the image at first."""
+    levels, old = getattr(target, "levels", None), getattr(source, "levels", None)
+    if levels is None or old is None:
+        return
+    for level in levels[len(old) :]:
+        nn.init.zeros_(level.to_image.weight)
