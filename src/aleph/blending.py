@@ -28,6 +28,9 @@ from aleph.masks import Hole
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
+FORGETTING = 25.6
+"""κ of `matern`, times the side of the frame."""
+
 _REACH = 2
 """Pixels around the hole that a precision matrix of these couples it to."""
 
@@ -41,19 +44,22 @@ class Blender:
     Args:
         hole: Boolean (H, W), True = missing.
         blending: `paste`, `poisson` or `matern`; see the module.
-        forgetting: κ of `matern`, per pixel of the image, from 0 (never forgets) up.
+        forgetting: κ of `matern` times the side of the frame that `hole` is of, from 0 (never
+            forgets) up. 25.6 was chosen on validation images: see docs/models.md.
 
     Raises:
         InputError: if the blending is unknown.
     """
 
-    def __init__(self, hole: Hole, blending: Blending = "poisson", forgetting: float = 0.1) -> None:
+    def __init__(
+        self, hole: Hole, blending: Blending = "matern", forgetting: float = FORGETTING
+    ) -> None:
         check_choice("blending", blending, Blending)
         self.hole = np.array(hole)
         self.blending = blending
         self._parts: list[_Part] = []
         if blending != "paste" and hole.any() and not hole.all():
-            self._parts = _parts(self.hole, blending, forgetting)
+            self._parts = _parts(self.hole, blending, forgetting / max(hole.shape))
 
     def __call__(self, image: NDArray[np.uint8], generated: Floats) -> NDArray[np.uint8]:
         """Return `image` with its hole filled.

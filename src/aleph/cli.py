@@ -267,7 +267,9 @@ def train(
     log_every: Annotated[int | None, typer.Option(help="Steps between logged losses.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    devices: Annotated[str, typer.Option(help="Devices per machine: a number or auto.")] = "1",
+    devices: Annotated[
+        str, typer.Option(help="Devices per machine: a number, or auto: all GPUs, one processor.")
+    ] = "auto",
     nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done and stop.")

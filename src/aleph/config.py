@@ -256,7 +256,7 @@ class Settings(_Serialisable):
     """
 
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
-    blending: Blending = "poisson"
+    blending: Blending = "matern"
 
     def __post_init__(self) -> None:
         check_choice("blending", self.blending, Blending)

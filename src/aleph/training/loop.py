@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -65,12 +66,12 @@ class Devices:
 
     Attributes:
         accelerator: `auto`, `cpu`, `cuda`, `mps`.
-        devices: Devices per machine: a number or `auto`.
+        devices: Devices per machine: a number, or `auto` for all GPUs or one processor.
         nodes: Machines.
     """
 
     accelerator: str = "auto"
-    devices: str = "1"
+    devices: str = "auto"
     nodes: int = 1
 
 
@@ -167,14 +168,12 @@ def start_fabric(config: TrainConfig, devices: Devices) -> Fabric:
         raise MissingDependencyError(
             "training needs Lightning Fabric: pip install 'aleph-inpainting[train]'"
         )
-    count = devices.devices if devices.devices == "auto" else int(devices.devices)
-    many = devices.nodes > 1 or (isinstance(count, int) and count > 1)
+    devices = _from_torchrun(devices)
     try:
         fabric = Fabric(
             accelerator=devices.accelerator,
-            devices=count,
+            devices=devices.devices if devices.devices == "auto" else int(devices.devices),
             num_nodes=devices.nodes,
-            strategy="ddp" if many else "auto",
             precision="bf16-mixed" if config.precision == "bf16" else "32-true",
         )
         fabric.launch()
@@ -186,6 +185,14 @@ def start_fabric(config: TrainConfig, devices: Devices) -> Fabric:
             f"choose a --batch-size that {fabric.world_size} divides"
         )
     return fabric
+
+
+def _from_torchrun(devices: Devices) -> Devices:
+    """Return what `torchrun` started, where it started this process; else the devices as given."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return devices
+    count, nodes = os.environ["LOCAL_WORLD_SIZE"], int(os.environ["GROUP_WORLD_SIZE"])
+    return replace(devices, devices=count, nodes=nodes)
 
 
 def new_recipe(model: ModelConfig, config: TrainConfig, device: torch.device) -> Recipe:

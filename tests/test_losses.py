@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from aleph.losses import context_loss, discriminator_loss, latent_loss, prior_loss
+
+# Two images of 1×2 pixels. |G − y| of the first, by channel (pixel 0, pixel 1):
+#   red (0.4, 0.0), green (0.0, 0.8), blue (0.2, 0.2); of the second 1.0 everywhere.
+TARGET = torch.zeros(2, 3, 1, 2)
+GENERATED = torch.stack(
+    [
+        torch.tensor([[[0.4, 0.0]], [[0.0, -0.8]], [[-0.2, 0.2]]]),
+        torch.ones(3, 1, 2),
+    ]
+)
+WEIGHT = torch.tensor([[[[0.25, 0.75]]], [[[0.25, 0.75]]]])
+
+
+def test_l1_context_loss_is_the_weighted_mean_of_the_differences() -> None:
+    # red 0.25·0.4 = 0.1, green 0.75·0.8 = 0.6, blue 0.25·0.2 + 0.75·0.2 = 0.2: mean 0.3
+    loss = context_loss(GENERATED, TARGET, WEIGHT, "l1")
+    torch.testing.assert_close(loss, torch.tensor([0.3, 1.0]))
+
+
+def test_l2_context_loss_is_the_root_of_the_weighted_mean_of_the_squares() -> None:
+    # red 0.25·0.16 = 0.04, green 0.75·0.64 = 0.48, blue 0.04: mean 0.56/3, root 0.432049
+    loss = context_loss(GENERATED, TARGET, WEIGHT, "l2")
+    torch.testing.assert_close(loss, torch.tensor([0.432049, 1.0]))
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_the_hole_has_no_say_in_the_context_loss(norm: str) -> None:
+    weight = torch.tensor([[[[1.0, 0.0]]]])
+    target = torch.zeros(1, 3, 1, 2)
+    near, far = target.clone(), target.clone()
+    near[..., 0] = far[..., 0] = 0.5
+    far[..., 1] = 9.0
+    one = context_loss(near, target, weight, norm)  # type: ignore[arg-type]
+    other = context_loss(far, target, weight, norm)  # type: ignore[arg-type]
+    torch.testing.assert_close(one, torch.tensor([0.5]))
+    torch.testing.assert_close(other, one)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_a_perfect_match_has_no_loss_and_a_finite_slope(norm: str) -> None:
+    generated = torch.zeros(1, 3, 1, 2, requires_grad=True)
+    loss = context_loss(generated, torch.zeros(1, 3, 1, 2), WEIGHT[:1], norm)  # type: ignore[arg-type]
+    loss.sum().backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-5)
+    assert generated.grad is not None
+    assert torch.isfinite(generated.grad).all()
+
+
+def test_prior_loss_is_minus_the_logarithm_of_what_the_discriminator_believes() -> None:
+    # D = 1/2 costs ln 2; D = 1/4 (logit −ln 3) costs ln 4; D = 3/4 costs ln 4/3.
+    logits = torch.tensor([0.0, -math.log(3), math.log(3)])
+    expected = torch.tensor([math.log(2), math.log(4), math.log(4 / 3)])
+    torch.testing.assert_close(prior_loss(logits), expected)
+
+
+def test_prior_loss_keeps_its_slope_where_the_discriminator_is_sure() -> None:
+    logits = torch.tensor([-200.0, 200.0], requires_grad=True)
+    loss = prior_loss(logits)
+    loss.sum().backward()
+    torch.testing.assert_close(loss.detach(), torch.tensor([200.0, 0.0]))
+    torch.testing.assert_close(logits.grad, torch.tensor([-1.0, 0.0]))
+
+
+def test_latent_loss_is_the_mean_square_of_each_code() -> None:
+    z = torch.tensor([[1.0, -2.0, 2.0], [0.0, 0.0, 0.0]])
+    torch.testing.assert_close(latent_loss(z), torch.tensor([3.0, 0.0]))
+
+
+def test_discriminator_loss_is_low_only_if_both_kinds_are_told_apart() -> None:
+    real = torch.tensor([0.0, 100.0, -100.0, math.log(3)])
+    fake = torch.tensor([0.0, -100.0, 100.0, -math.log(3)])
+    # at sea: 2 ln 2; right: 0; wrong: 200; three quarters sure of both: 2 ln 4/3
+    expected = torch.tensor([2 * math.log(2), 0.0, 200.0, 2 * math.log(4 / 3)])
+    torch.testing.assert_close(discriminator_loss(real, fake), expected)

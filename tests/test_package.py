@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aleph
+
+SOURCE = Path(aleph.__file__).parent
+
+HEAVY = {"torch", "numpy", "scipy", "PIL", "cv2", "skimage", "av", "lightning_fabric", "matplotlib"}
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in aleph.__all__:
+        assert getattr(aleph, name) is not None
+    assert len(set(aleph.__all__)) == len(aleph.__all__)
+    namespace: dict[str, object] = {}
+    exec("from aleph import *", namespace)
+    assert set(aleph.__all__) <= namespace.keys() | {"__version__"}
+
+
+def test_the_public_names_are_those_of_the_design() -> None:
+    wanted = {"Inpainter", "Inpainting", "Candidate", "SearchStep", "context_weight"}
+    wanted |= {"AlephError", "InputError", "OutputError", "ModelError", "TrainingError"}
+    wanted |= {"ModelConfig", "SearchConfig", "TrainConfig", "Settings"}
+    wanted |= {"list_models", "load_model", "__version__"}
+    assert wanted <= set(aleph.__all__)
+
+
+def test_dir_lists_the_public_names_and_no_other_name_is_there() -> None:
+    assert sorted(dir(aleph)) == sorted(aleph.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Inpaint'"):
+        _ = aleph.Inpaint  # type: ignore[attr-defined]
+
+
+def test_every_error_is_an_aleph_error_and_of_the_kind_that_python_programmers_expect() -> None:
+    errors = (aleph.InputError, aleph.OutputError, aleph.ModelError, aleph.TrainingError)
+    assert all(issubclass(error, aleph.AlephError) for error in errors)
+    assert issubclass(aleph.InputError, ValueError)
+    assert issubclass(aleph.OutputError, OSError)
+    assert issubclass(aleph.MissingDependencyError, ImportError)
+
+
+def loaded_by(*command: str) -> set[str]:
+    """The top-level packages that a fresh Python loads while it runs a command."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *command], capture_output=True, text=True, check=True
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-c", "import aleph"),
+        ("-c", "import aleph; dir(aleph); aleph.__version__; aleph.ModelConfig"),
+        ("-m", "aleph", "--help"),
+        ("-m", "aleph", "--version"),
+        ("-m", "aleph", "inpaint", "--help"),
+        ("-m", "aleph", "train", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(command: tuple[str, ...]) -> None:
+    loaded = loaded_by(*command)
+    assert "aleph" in loaded
+    assert loaded & HEAVY == set()
+
+
+def source_files() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_nothing_is_ever_unpickled(path: Path) -> None:
+    forbidden = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.partition(".")[0] for alias in node.names} & forbidden
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").partition(".")[0] not in forbidden
+            if (node.module or "").partition(".")[0] == "torch":
+                assert "load" not in {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) != ("torch", "load")
+        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant)
+            assert node.value.value is False
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (SOURCE / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("name", ["aleph.errors", "aleph.search", "aleph.training.average"])
+def test_the_examples_in_the_docstrings_hold(name: str) -> None:
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0

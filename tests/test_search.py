@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aleph.config import SearchConfig
+from aleph.networks import build_networks
+from aleph.search import (
+    SearchResult,
+    SearchStep,
+    latent_search,
+    learning_rate_at,
+    random_starts,
+)
+from aleph.weighting import context_weight
+from helpers import TINY
+
+SIDE, DIM = 6, 4
+PLAIN = SearchConfig(prior_weight=0.0, steps=300, learning_rate=0.05, learning_rate_end=0.02)
+
+
+def linear_generator(seed: int = 0) -> nn.Module:
+    """z (n, 4) → images (n, 3, 6, 6), each pixel a different mixture of z."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(DIM, 3 * SIDE * SIDE), nn.Unflatten(1, (3, SIDE, SIDE)))
+
+
+def hole() -> np.ndarray:
+    missing = np.zeros((SIDE, SIDE), bool)
+    missing[2:5, 1:4] = True
+    return missing
+
+
+def weights(images: int = 1, weighting: str = "inverse-square") -> Tensor:
+    weight = torch.from_numpy(context_weight(hole(), weighting))  # type: ignore[arg-type]
+    return weight.expand(images, 1, SIDE, SIDE).clone()
+
+
+def damaged(generator: nn.Module, z: Tensor) -> Tensor:
+    """The images of z with NaN in the hole: whoever looks there is found out."""
+    images = generator(z).detach()
+    images[:, :, torch.from_numpy(hole())] = float("nan")
+    return images
+
+
+def planted(images: int = 1) -> Tensor:
+    return random_starts("uniform", DIM, 1, range(100, 100 + images))[:, 0]
+
+
+def search(
+    generator: nn.Module,
+    target: Tensor,
+    start: Tensor,
+    config: SearchConfig = PLAIN,
+    **more: object,
+) -> SearchResult:
+    return latent_search(generator, None, target, weights(len(target)), start, config, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("weighting", ["uniform", "box", "inverse", "inverse-square"])
+def test_a_planted_code_is_found_though_the_hole_is_unknown(norm: str, weighting: str) -> None:
+    generator, z = linear_generator(), planted(2)
+    config = SearchConfig(**{**PLAIN.to_dict(), "norm": norm})
+    start = random_starts("uniform", DIM, 1, [0, 1])
+    result = latent_search(
+        generator, None, damaged(generator, z), weights(2, weighting), start, config
+    )
+    assert (start[:, 0] - z).abs().max() > 0.5
+    torch.testing.assert_close(result.z[:, 0], z, atol=0.02, rtol=0)
+    torch.testing.assert_close(result.generated[:, 0], generator(z), atol=0.03, rtol=0)
+
+
+def test_the_gradient_is_taken_to_z_alone() -> None:
+    networks = build_networks(TINY)
+    generator, discriminator = networks["generator"].eval(), networks["discriminator"].eval()
+    before = {k: v.clone() for n in networks.values() for k, v in n.state_dict().items()}
+    weight = torch.full((1, 1, 16, 16), 1 / 256)
+    start = random_starts("uniform", 8, 1, [0])
+    config = SearchConfig(prior_weight=0.1, steps=3)
+    result = latent_search(
+        generator, discriminator, torch.zeros(1, 3, 16, 16), weight, start, config
+    )
+    assert not torch.equal(result.z, start)
+    parameters = [p for n in networks.values() for p in n.parameters()]
+    assert all(p.requires_grad and p.grad is None for p in parameters)
+    after = {k: v for n in networks.values() for k, v in n.state_dict().items()}
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+
+
+def test_the_inputs_of_a_search_stay_as_they_were() -> None:
+    generator, z = linear_generator(), planted()
+    target, weight, start = damaged(generator, z), weights(), torch.zeros(1, 2, DIM)
+    copies = [tensor.clone() for tensor in (target, weight, start)]
+    latent_search(generator, None, target, weight, start, SearchConfig(prior_weight=0, steps=5))
+    for tensor, copy in zip((target, weight, start), copies, strict=True):
+        torch.testing.assert_close(tensor, copy, rtol=0, atol=0, equal_nan=True)
+
+
+def test_the_state_returned_is_the_best_that_was_seen() -> None:
+    generator, z = linear_generator(), planted(2)
+    wild = SearchConfig(prior_weight=0.0, steps=30, learning_rate=5.0, learning_rate_end=1.0)
+    start = z[:, None] + 0.01
+    result = search(generator, damaged(generator, z), start, wild)
+    total = result.history["total"]
+    assert (total[-1] > total[0]).all()  # such steps lead away from so good a start
+    assert torch.equal(result.losses["total"], total.amin(0))
+    assert (result.losses["total"] <= total[0]).all()
+    torch.testing.assert_close(generator(result.z[:, 0]), result.generated[:, 0])
+
+
+def test_losses_and_history_belong_to_the_codes() -> None:
+    generator, z = linear_generator(), planted()
+    config = SearchConfig(prior_weight=0.0, latent_weight=0.5, steps=12)
+    result = search(generator, damaged(generator, z), torch.ones(1, 1, DIM), config)
+    assert set(result.losses) == set(result.history) == {"context", "latent", "total"}
+    assert result.history["total"].shape == (13, 1, 1)
+    assert result.steps == 12
+    torch.testing.assert_close(result.losses["latent"], result.z.square().mean(2))
+    summed = result.losses["context"] + 0.5 * result.losses["latent"]
+    torch.testing.assert_close(result.losses["total"], summed)
+
+
+def test_the_latent_weight_draws_z_to_the_middle() -> None:
+    generator, z = linear_generator(), planted()
+    target, start = damaged(generator, z), torch.zeros(1, 1, DIM)
+    free = search(generator, target, start)
+    config = SearchConfig(**{**PLAIN.to_dict(), "latent_weight": 10.0})
+    drawn = search(generator, target, start + 0.5, config)
+    assert drawn.z.norm() < 0.1 * free.z.norm()
+
+
+def test_the_prior_weight_draws_the_image_to_what_the_discriminator_likes() -> None:
+    generator, z = linear_generator(), planted()
+
+    def likes_bright(images: Tensor) -> Tensor:
+        return images.mean(dim=(1, 2, 3)) * 20
+
+    target, start = damaged(generator, z), torch.zeros(1, 1, DIM)
+    brightness = []
+    for prior_weight in (0.001, 1.0):
+        config = SearchConfig(**{**PLAIN.to_dict(), "prior_weight": prior_weight})
+        result = latent_search(generator, likes_bright, target, weights(), start, config)
+        assert set(result.losses) == {"context", "latent", "prior", "total"}
+        brightness.append(result.generated.mean().item())
+    assert brightness[1] > brightness[0] + 0.05
+
+
+def test_the_discriminator_is_not_called_when_its_weight_is_zero() -> None:
+    def never(images: Tensor) -> Tensor:
+        raise AssertionError("the discriminator was called")
+
+    generator, z = linear_generator(), planted()
+    target, start = damaged(generator, z), torch.zeros(1, 1, DIM)
+    config = SearchConfig(prior_weight=0.0, steps=2)
+    result = latent_search(generator, never, target, weights(), start, config)
+    assert "prior" not in result.losses
+
+
+def test_a_prior_weight_without_a_discriminator_is_an_error() -> None:
+    generator, z = linear_generator(), planted()
+    with pytest.raises(ValueError, match="discriminator"):
+        search(generator, damaged(generator, z), torch.zeros(1, 1, DIM), SearchConfig())
+
+
+def test_a_batch_gives_what_single_searches_give() -> None:
+    generator, z = linear_generator(), planted(3)
+    target, start = damaged(generator, z), random_starts("uniform", DIM, 2, [5, 6, 7])
+    config = SearchConfig(prior_weight=0.0, steps=40)
+    together = search(generator, target, start, config)
+    for index in range(3):
+        for k in range(2):
+            alone = search(
+                generator, target[index : index + 1], start[index : index + 1, k : k + 1], config
+            )
+            torch.testing.assert_close(together.z[index, k], alone.z[0, 0], atol=1e-3, rtol=0)
+            torch.testing.assert_close(
+                together.losses["total"][index, k], alone.losses["total"][0, 0], atol=1e-4, rtol=0
+            )
+
+
+def test_every_start_is_searched_and_returned_in_its_place() -> None:
+    generator, z = linear_generator(), planted(2)
+    start = random_starts("uniform", DIM, 5, [0, 1])
+    nothing = SearchConfig(prior_weight=0.0, steps=0)
+    result = search(generator, damaged(generator, z), start, nothing)
+    assert torch.equal(result.z, start)
+    assert result.generated.shape == (2, 5, 3, SIDE, SIDE)
+    assert result.losses["total"].shape == (2, 5)
+    torch.testing.assert_close(result.generated[1, 3], generator(start[1, 3:4])[0])
+    assert len({round(value, 6) for value in result.losses["total"].flatten().tolist()}) == 10
+
+
+def test_a_loss_that_turns_nan_leaves_the_best_state_before_and_the_neighbours_alone() -> None:
+    linear = linear_generator()
+
+    def breaks_beyond_half(z: Tensor) -> Tensor:
+        broken = (z[:, :1] > 0.5)[:, :, None, None]
+        return torch.where(broken, float("nan"), linear(z))
+
+    z = torch.tensor([[0.9, 0.1, 0.1, 0.1], [-0.9, 0.1, 0.1, 0.1]])
+    start = torch.zeros(2, 1, DIM)
+    result = latent_search(breaks_beyond_half, None, damaged(linear, z), weights(2), start, PLAIN)
+    total = result.history["total"]
+    assert torch.isnan(total[:, 0]).any()  # the first search did run into the wall
+    assert torch.isfinite(result.z).all()
+    assert torch.isfinite(result.generated).all()
+    assert result.losses["total"][0] < total[0, 0]
+    assert result.losses["total"][0, 0] == total[:, 0, 0].nan_to_num(9.0).min()
+    torch.testing.assert_close(result.z[1, 0], z[1], atol=0.02, rtol=0)
+
+
+def test_a_start_that_is_nan_is_left_for_any_number() -> None:
+    linear, calls = linear_generator(), []
+
+    def breaks_at_first(z: Tensor) -> Tensor:
+        calls.append(1)
+        return linear(z) * (float("nan") if len(calls) == 1 else 1.0)
+
+    config = SearchConfig(prior_weight=0.0, steps=3)
+    target = damaged(linear, planted())
+    result = latent_search(breaks_at_first, None, target, weights(), torch.zeros(1, 1, DIM), config)
+    assert torch.isnan(result.history["total"][0, 0, 0])
+    assert torch.isfinite(result.losses["total"]).all()
+    assert torch.isfinite(result.generated).all()
+
+
+@pytest.mark.parametrize(
+    ("bounded", "clip", "stays"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_z_is_clipped_at_every_step_where_the_prior_is_bounded(
+    bounded: bool, clip: bool, stays: bool
+) -> None:
+    generator, z = linear_generator(), torch.full((1, DIM), 3.0)
+    furthest = []
+    config = SearchConfig(**{**PLAIN.to_dict(), "clip": clip, "steps": 60, "learning_rate": 0.3})
+    result = search(
+        generator,
+        damaged(generator, z),
+        torch.full((1, 1, DIM), 0.9),
+        config,
+        bounded=bounded,
+        on_step=lambda step: furthest.append(step.z.abs().max().item()),
+    )
+    assert (max(furthest) <= 1.0) == stays
+    assert (result.z.abs().max().item() <= 1.0) == stays
+
+
+def test_the_search_stops_early_when_nothing_improves() -> None:
+    def constant(z: Tensor) -> Tensor:
+        return torch.zeros(len(z), 3, SIDE, SIDE) + 0 * z.sum()
+
+    target = torch.ones(1, 3, SIDE, SIDE)
+    for patience, steps in ((5, 5), (0, 40), (100, 40)):
+        config = SearchConfig(prior_weight=0.0, steps=40, patience=patience)
+        result = latent_search(constant, None, target, weights(), torch.zeros(1, 1, DIM), config)
+        assert result.steps == steps
+        assert len(result.history["total"]) == steps + 1
+
+
+def test_patience_does_not_stop_a_search_that_goes_on_improving() -> None:
+    generator, z = linear_generator(), planted()
+    config = SearchConfig(
+        prior_weight=0.0, steps=30, learning_rate=0.02, learning_rate_end=1.0, patience=1
+    )
+    result = search(generator, damaged(generator, z), -z[:, None], config)
+    total = result.history["total"].flatten()
+    assert (total[1:] < 0.999 * total[:-1]).all()
+    assert result.steps == 30
+
+
+def test_the_callback_sees_the_start_and_every_step() -> None:
+    seen: list[SearchStep] = []
+    generator, z = linear_generator(), planted(2)
+    start = random_starts("uniform", DIM, 3, [0, 1])
+    config = SearchConfig(prior_weight=0.0, steps=7)
+    result = search(generator, damaged(generator, z), start, config, on_step=seen.append)
+    assert [step.step for step in seen] == list(range(8))
+    assert {step.steps for step in seen} == {7}
+    assert torch.equal(seen[0].z, start)
+    assert seen[0].generated.shape == (2, 3, 3, SIDE, SIDE)
+    for number, step in enumerate(seen):
+        assert torch.equal(step.losses["total"], result.history["total"][number])
+        torch.testing.assert_close(step.generated[1, 2], generator(step.z[1, 2:])[0])
+
+
+def test_what_the_callback_raises_ends_the_search() -> None:
+    class EnoughError(Exception):
+        pass
+
+    steps: list[int] = []
+
+    def stop(step: SearchStep) -> None:
+        steps.append(step.step)
+        if step.step == 3:
+            raise EnoughError
+
+    generator, z = linear_generator(), planted()
+    with pytest.raises(EnoughError):
+        search(generator, damaged(generator, z), torch.zeros(1, 1, DIM), on_step=stop)
+    assert steps == [0, 1, 2, 3]
+
+
+def test_random_starts_are_the_seeds_own_and_more_of_them_extend_fewer() -> None:
+    few = random_starts("uniform", 20, 2, [3, 4])
+    many = random_starts("uniform", 20, 6, [4, 3])
+    assert few.shape == (2, 2, 20)
+    assert few.dtype == torch.float32
+    assert torch.equal(few[0], many[1, :2])
+    assert torch.equal(few[1], many[0, :2])
+    assert not torch.equal(few[0], few[1])
+
+
+def test_random_starts_follow_the_prior() -> None:
+    uniform = random_starts("uniform", 1000, 10, [0])
+    normal = random_starts("normal", 1000, 10, [0])
+    assert uniform.abs().max() <= 1.0
+    assert uniform.std().item() == pytest.approx(3**-0.5, abs=0.02)
+    assert normal.std().item() == pytest.approx(1.0, abs=0.03)
+    assert normal.abs().max() > 2.5
+
+
+def test_the_step_size_falls_as_half_a_cosine() -> None:
+    config = SearchConfig(learning_rate=0.2, learning_rate_end=0.1, steps=100)
+    sizes = [learning_rate_at(step, config) for step in (0, 50, 100)]
+    assert sizes == pytest.approx([0.2, 0.11, 0.02])
+    level = SearchConfig(learning_rate=0.03, learning_rate_end=1.0, steps=1500)
+    assert {learning_rate_at(step, level) for step in range(0, 1500, 100)} == {0.03}
