@@ -75,7 +75,8 @@ def _search_bar(quiet: bool) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True, quiet=quiet)
-    with Progress(*columns, console=console, transient=True) as bar:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("searching", total=None, loss="")
 
         def on_step(step: SearchStep) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from aleph.errors import InputError, unknown_name
+from aleph.errors import InputError, shown, unknown_name
 
 ModelKind = Literal["dcgan", "amortised"]
 Prior = Literal["uniform", "normal"]
@@ -35,6 +35,8 @@ class _Serialisable:
         Raises:
             InputError: on an unknown key, a missing one, or a value of another type.
         """
+        if not isinstance(values, dict):
+            raise InputError(f"settings must be a mapping, not {shown(values)}")
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for key, value in values.items():
             if key not in fields:
@@ -46,7 +48,7 @@ class _Serialisable:
             if wanted is float and isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
             if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-                raise InputError(f"setting '{key}' must be a {wanted.__name__}, not {value!r}")
+                raise InputError(f"setting '{key}' must be a {wanted.__name__}, not {shown(value)}")
         return cls(**values)
 
 
@@ -96,15 +98,17 @@ class ModelConfig(_Serialisable):
         power_of_two = self.resolution & (self.resolution - 1) == 0
         _check(
             power_of_two and 8 <= self.resolution <= 1024,
-            f"resolution must be a power of two from 8 to 1024, not {self.resolution}",
+            f"resolution must be a power of two from 8 to 1024, not {shown(self.resolution)}",
         )
         for name in ("latent_dim", "generator_width", "discriminator_width"):
             value = getattr(self, name)
-            _check(1 <= value <= 4096, f"{name} must be from 1 to 4096, not {value}")
+            _check(1 <= value <= 4096, f"{name} must be from 1 to 4096, not {shown(value)}")
         least = 1 if self.kind == "amortised" else 0
         for name in ("encoder_width", "maximum_width"):
             value = getattr(self, name)
-            _check(least <= value <= 4096, f"{name} must be from {least} to 4096, not {value}")
+            _check(
+                least <= value <= 4096, f"{name} must be from {least} to 4096, not {shown(value)}"
+            )
 
     @classmethod
     def default(cls, kind: str, **given: Any) -> Self:  # noqa: ANN401 - its own fields
@@ -260,6 +264,12 @@ class Settings(_Serialisable):
 
     def __post_init__(self) -> None:
         check_choice("blending", self.blending, Blending)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from plain JSON values, the search's settings nested."""
+        nested = values.get("search", {})
+        return super().from_dict({**values, "search": SearchConfig.from_dict(nested)})
 
 
 _YEH = Settings(

@@ -30,6 +30,16 @@ class MissingDependencyError(AlephError, ImportError):
     """An optional package that a feature needs is not installed."""
 
 
+def shown(value: object, limit: int = 60) -> str:
+    """Return a value from a file or a user as it may stand in one sentence: printable, short.
+
+    >>> shown("two\\nlines")
+    "'two\\\\nlines'"
+    """
+    text = ascii(value) if not str(value).isprintable() else repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     """Return a sentence that refuses `name` and offers the nearest known one.
 
@@ -39,4 +49,4 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown {what} '{name}': {hint}(known: {', '.join(names)})"
+    return f"unknown {what} {shown(name)}: {hint}(known: {', '.join(names)})"

@@ -75,5 +75,7 @@ def frame_whole(image: Pixels, hole: Hole, resolution: int) -> Frame:
             "nothing is left to go by"
         )
     near = framed if framed.any() else share < 1 - 1e-6
+    if near.all():
+        near = np.zeros_like(framed)  # equally near everywhere: every pixel counts alike
     pixels[framed] = 0
     return Frame(pixels, framed, near, (height, width))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,9 +38,9 @@ def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image")
     """
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "(bytes)")
     try:
-        picture = Image.open(source)
-        picture.load()
-        return ImageOps.exif_transpose(picture)
+        with Image.open(source) as picture:
+            picture.load()
+            return _upright(picture)
     except FileNotFoundError:
         raise InputError(f"{what} '{name}' does not exist") from None
     except IsADirectoryError:
@@ -50,8 +51,15 @@ def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image")
         raise InputError(f"{what} '{name}' is not a picture in a known format") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{what} '{name}' is too large: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error) as error:
         raise InputError(f"{what} '{name}' is damaged and cannot be decoded: {error}") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (struct.error, SyntaxError, ValueError, TypeError, KeyError):
+        return picture.copy()
 
 
 def read_image(image: ImageLike) -> Pixels:
@@ -63,7 +71,12 @@ def read_image(image: ImageLike) -> Pixels:
     if isinstance(image, str | os.PathLike):
         image = open_picture(image)
     if isinstance(image, Image.Image):
-        return np.array(image.convert("RGB"))
+        if image.mode == "F" or image.mode.startswith("I"):
+            raise InputError(f"the image has mode {image.mode}; give one with 8 bits per channel")
+        try:
+            return np.array(image.convert("RGB"))
+        except OSError as error:
+            raise InputError(f"the image is damaged and cannot be decoded: {error}") from None
     array: NDArray[Any] = np.asarray(image)
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise InputError("the image holds NaN or infinite values; give uint8 values from 0 to 255")
@@ -136,6 +149,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write '{target}': {error.strerror}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -147,12 +164,25 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         OutputError: with what is wrong.
     """
     target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(target):  # noqa: PTH112 - unlike Path.is_dir, false for a name too long
         raise OutputError(f"cannot write '{target}': it is a folder; name a file in it")
+    if len(os.fsencode(target.name)) > 200:
+        raise OutputError(f"cannot write '{target.name[:40]}…': the name is too long")
     if not target.parent.is_dir():
         raise OutputError(f"cannot write '{target}': the folder '{target.parent}' does not exist")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")
+
+
+def _holds_colours(format_name: str | None) -> bool:
+    """Return whether a picture of this format can hold any colours."""
+    if format_name is None or format_name not in Image.SAVE:
+        return False
+    try:
+        Image.new("RGB", (8, 8)).save(io.BytesIO(), format_name)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_image_path(path: str | os.PathLike[str]) -> None:
@@ -163,7 +193,7 @@ def check_image_path(path: str | os.PathLike[str]) -> None:
     """
     suffix = Path(path).suffix.lower()
     format_name = Image.registered_extensions().get(suffix)
-    if format_name is None or format_name not in Image.SAVE:
+    if not _holds_colours(format_name):
         raise OutputError(
             f"cannot write '{path}': no picture format is called '{suffix}'; use .png"
         )

@@ -75,6 +75,10 @@ def check_hole(hole: Hole) -> None:
 
 
 def _picture_hole(picture: Image.Image) -> Hole:
+    try:
+        picture.load()
+    except OSError as error:
+        raise InputError(f"the mask is damaged and cannot be decoded: {error}") from None
     grey = picture.convert("LA") if "A" in picture.getbands() else picture.convert("L")
     return np.asarray(grey.getchannel(0)) >= FILE_THRESHOLD
 

@@ -158,7 +158,7 @@ def latent_search(
         best.update(rows[-1], generated.detach(), z.detach())
         if on_step:
             on_step(objective.report(step, rows[-1], generated.detach(), z.detach()))
-        if step == config.steps or best.stale(config.patience):
+        if step == config.steps or (step > 0 and best.stale(config.patience)):
             break
         (gradient,) = torch.autograd.grad(losses["total"].sum(), z)
         z.grad = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)

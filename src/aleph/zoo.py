@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aleph.config import MODEL_FORMAT, ModelConfig, Precision
-from aleph.errors import AlephError, ModelError, OutputError, unknown_name
+from aleph.config import MODEL_FORMAT, ModelConfig, Precision, check_choice
+from aleph.errors import AlephError, ModelError, OutputError, shown, unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -114,9 +114,9 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     if name in named:
         return named[name]
     folder = Path(name)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # noqa: PTH112 - unlike Path.is_dir, false for a name too long
         return folder
-    if folder.exists():
+    if os.path.exists(folder):  # noqa: PTH110
         raise ModelError(f"'{name}' is a file; a model is a folder with {CONFIG} and {WEIGHTS}")
     raise ModelError(f"{unknown_name('model', name, named)}; a path must be a model folder")
 
@@ -153,8 +153,8 @@ def read_config(folder: Path) -> ModelConfig:
         raise ModelError(f"'{path}' is not the configuration of a model")
     if values.get("format") != MODEL_FORMAT:
         raise ModelError(
-            f"'{folder}' has model format {values.get('format')!r}, but this aleph reads format "
-            f"{MODEL_FORMAT}: update aleph, or export the model again"
+            f"'{folder}' has model format {shown(values.get('format'))}, but this aleph reads "
+            f"format {MODEL_FORMAT}: update aleph, or export the model again"
         )
     try:
         return ModelConfig.from_dict(values["model"])
@@ -183,14 +183,16 @@ def _check_weights(path: Path, expected: Mapping[str, Tensor], found: Mapping[st
         ("has the unknown", found.keys() - expected.keys()),
     ):
         if keys:
-            raise ModelError(f"'{path}' does not fit its {CONFIG}: it {what} '{min(keys)}'")
+            raise ModelError(f"'{path}' does not fit its {CONFIG}: it {what} {shown(min(keys))}")
     for key, tensor in found.items():
         if tensor.shape != expected[key].shape:
             raise ModelError(
                 f"'{path}' does not fit its {CONFIG}: '{key}' has shape {tuple(tensor.shape)}, not "
                 f"{tuple(expected[key].shape)}"
             )
-        if tensor.is_floating_point() != expected[key].is_floating_point():
+        known = (torch.float16, torch.bfloat16, torch.float32, torch.int64)
+        alike = tensor.is_floating_point() == expected[key].is_floating_point()
+        if tensor.dtype not in known or not alike:
             raise ModelError(f"'{path}' does not fit its {CONFIG}: '{key}' is {tensor.dtype}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ModelError(f"'{path}' is damaged: '{key}' holds NaN or infinite values")
@@ -239,6 +241,7 @@ def load_model(
     """
     import torch
 
+    check_choice("precision", precision, Precision)
     folder = find_model(name_or_path)
     config, networks = load_networks(folder)
     place = choose_device(device)
@@ -292,7 +295,7 @@ def save_model(
     from safetensors.torch import save_file
 
     target = Path(folder)
-    if target.exists() and not ((target / CONFIG).is_file() or _is_empty_folder(target)):
+    if target.exists() and not (_is_model_folder(target) or _is_empty_folder(target)):
         raise OutputError(f"'{target}' exists and is no model folder: name another place")
     weights = {
         f"{role}.{key}": value.detach()
@@ -317,6 +320,14 @@ def save_model(
             fresh.rename(target)
     except OSError as error:
         raise OutputError(f"cannot write the model folder '{target}': {error.strerror}") from None
+
+
+def _is_model_folder(path: Path) -> bool:
+    """Return whether a folder holds a model and nothing else."""
+    return path.is_dir() and {p.name for p in path.iterdir()} in (
+        {CONFIG, WEIGHTS, CARD},
+        {CONFIG, WEIGHTS},
+    )
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,8 +64,11 @@ def find_sources(data: Sequence[str | os.PathLike[str]]) -> list[Source]:
             files = (p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
             found += [Source(str(p), "") for p in files]
         elif path.is_file() and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    names = archive.namelist()
+            except zipfile.BadZipFile as error:
+                raise InputError(f"'{path}' is damaged: {error}") from None
             wanted = (n for n in names if PurePosixPath(n).suffix.lower() in ENDINGS)
             # '__MACOSX' and dotted names are a Mac's side files, not pictures.
             visible = (n for n in wanted if not PurePosixPath(n).name.startswith("."))
@@ -164,7 +168,13 @@ def load_squares(
             return centre_square(open_picture(BytesIO(data)), resolution)
         except InputError as error:
             return f"{source.name}: {error}" if source.member else str(error)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+            NotImplementedError,
+            OSError,
+        ) as error:
             return f"{source.name}: {error}"
 
     try:
@@ -207,7 +217,8 @@ def pack(
         array.flush()
         if skipped:  # the header states the number of images, so write it again with fewer
             shorter = temporary.with_suffix(".shorter")
-            np.save(shorter.open("wb"), squares)
+            with shorter.open("wb") as file:
+                np.save(file, squares)
             shorter.replace(temporary)
         temporary.replace(path)
     finally:

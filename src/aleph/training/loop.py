@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -19,22 +19,23 @@ from PIL import Image
 from torch import Tensor, nn
 
 from aleph.config import ModelConfig, TrainConfig
-from aleph.errors import InputError, TrainingError
+from aleph.errors import InputError, MissingDependencyError, TrainingError
 from aleph.images import replacing, to_pixels, to_tensor
 from aleph.training.amortised import AmortisedRecipe
 from aleph.training.average import decay_at, update_average
 from aleph.training.data import Batches
 from aleph.training.dcgan import DCGANRecipe
 from aleph.training.initial import start_from
-from aleph.training.log import LossLog
 from aleph.training.report import Reporter
-from aleph.training.run import Run, open_images, prepare_images, write_run
+from aleph.training.run import Run, open_images, prepare_images, split_data, write_run
 from aleph.training.state import Trained, load_state, save_state
 from aleph.training.step import Step
 
 try:
     from lightning_fabric import Fabric
-except ImportError:  # pragma: no cover - the message is tested through `require_fabric`
+
+    from aleph.training.log import LossLog
+except ImportError:
     Fabric = None  # type: ignore[assignment, misc]
 
 
@@ -134,18 +135,21 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
         reporter: Shows progress on the first process.
 
     Raises:
+        MissingDependencyError: if Lightning Fabric or TensorBoard is not installed.
         TrainingError: on too few images, a damaged state, or losses that are no numbers.
         OutputError: if the run's folder cannot be written.
     """
+    _require_packages()
+    # Before any process is launched, so that bad data is refused once and in peace.
+    split = None if resume and run.images.exists() else split_data(run)
     fabric = start_fabric(run.train, devices)
     reporter = (reporter or Reporter()) if fabric.global_rank == 0 else Reporter(enabled=False)
-    if fabric.global_rank == 0:
-        write_run(run)
-    fabric.barrier()
-    if fabric.local_rank == 0:  # machines may or may not share a disk
-        prepare_images(run, reporter)
+    if split and fabric.local_rank == 0:  # machines may or may not share a disk
+        prepare_images(run, split, reporter)
     fabric.barrier()
     batches = Batches(open_images(run), run.train.batch_size, run.train.seed)
+    if fabric.global_rank == 0:
+        write_run(run)  # only now is there a run to go on with
     recipe = new_recipe(run.model, run.train, fabric.device)
     done = 0
     if resume and run.state.exists():
@@ -155,19 +159,19 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     return _Loop(fabric, run, recipe, batches, reporter).go_on(done)
 
 
+def _require_packages() -> None:
+    if Fabric is None:
+        raise MissingDependencyError(
+            "training needs Lightning Fabric and TensorBoard: pip install 'aleph-inpainting[train]'"
+        )
+
+
 def start_fabric(config: TrainConfig, devices: Devices) -> Fabric:
     """Launch the processes of a run.
 
     Raises:
-        MissingDependencyError: if Lightning Fabric is not installed.
         InputError: if the devices do not exist or do not divide the batch.
     """
-    if Fabric is None:
-        from aleph.errors import MissingDependencyError
-
-        raise MissingDependencyError(
-            "training needs Lightning Fabric: pip install 'aleph-inpainting[train]'"
-        )
     devices = _from_torchrun(devices)
     try:
         fabric = Fabric(
@@ -225,33 +229,35 @@ class _Loop:
         """Train from step `done` on."""
         stop = _StopRequest()
         began, first = time.monotonic(), done
-        finished = True
-        with stop.listening(), self.reporter.progress("training", self.config.steps, done) as show:
-            log = LossLog(self.run.folder, done) if self.first else None
-            meter = _Meter(self.config.batch_size)
-            while done < self.config.steps:
+        meter = _Meter(self.config.batch_size)
+        with ExitStack() as stack:
+            stack.enter_context(stop.listening())
+            show = stack.enter_context(self.reporter.progress("training", self.config.steps, done))
+            log = stack.enter_context(LossLog(self.run.folder, done)) if self.first else None
+            stopped = False
+            while done < self.config.steps and not stopped:
                 meter.add(self.advance(done))
                 done += 1
-                if done % self.config.log_every == 0 or done == self.config.steps:
+                stopped = stop.agreed(self.fabric)
+                if stopped or self._due(done, self.config.log_every):
                     losses, rate = meter.read(done)
                     show(done, {"images/s": rate, **losses})
-                    if log:
+                    if log and self._due(done, self.config.log_every):
                         log.write(done, losses, rate)
                 if done % self.config.sample_every == 0:
                     self.write_samples(done)
-                if done % self.config.save_every == 0:
+                if stopped or self._due(done, self.config.save_every):
+                    meter.require_finite(done)
                     self.save(done)
-                if stop.agreed(self.fabric):
-                    finished = done >= self.config.steps
-                    break
-            if log:
-                log.__exit__(None, None, None)
-        self.save(done)
         self.write_samples(done)
         self.fabric.barrier()
         elapsed = max(time.monotonic() - began, 1e-9)
         rate = (done - first) * self.config.batch_size / elapsed
-        return Outcome(done, finished, rate, self.first)
+        return Outcome(done, done >= self.config.steps, rate, self.first)
+
+    def _due(self, done: int, every: int) -> bool:
+        """Return whether what is done every so many steps, and after the last, is due."""
+        return done % every == 0 or done == self.config.steps
 
     def advance(self, done: int) -> dict[str, Tensor]:
         """Do one step: the recipe's, then the averages'."""
@@ -295,26 +301,40 @@ class _Meter:
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
         self.losses: list[dict[str, Tensor]] = []
+        self.last: dict[str, Tensor] = {}
         self.since = time.monotonic()
 
     def add(self, losses: dict[str, Tensor]) -> None:
         self.losses.append(losses)
+        self.last = losses
+
+    def require_finite(self, step: int) -> None:
+        """Refuse the last step if a loss is not a number, so that no such state is saved.
+
+        Raises:
+            TrainingError: naming the loss.
+        """
+        _refuse_divergence({name: value.item() for name, value in self.last.items()}, step)
 
     def read(self, step: int) -> tuple[dict[str, float], float]:
         """Return (mean losses, images per second) and start anew.
 
         Raises:
-            TrainingError: if a loss is not a number: the state on disk is from before that.
+            TrainingError: if a loss is not a number.
         """
         names = self.losses[0]
         means = {n: torch.stack([row[n] for row in self.losses]).mean().item() for n in names}
         elapsed = max(time.monotonic() - self.since, 1e-9)
         rate = len(self.losses) * self.batch_size / elapsed
         self.losses, self.since = [], time.monotonic()
-        bad = [name for name, value in means.items() if not math.isfinite(value)]
-        if bad:
+        _refuse_divergence(means, step)
+        return means, rate
+
+
+def _refuse_divergence(losses: dict[str, float], step: int) -> None:
+    for name, value in losses.items():
+        if not math.isfinite(value):
             raise TrainingError(
-                f"training diverged before step {step}: the loss '{bad[0]}' is no longer a number; "
+                f"training diverged before step {step}: the loss '{name}' is no longer a number; "
                 "the last saved state is kept; try a lower --learning-rate"
             )
-        return means, rate

@@ -17,6 +17,7 @@ from aleph.errors import InputError, OutputError, TrainingError
 from aleph.images import replacing
 from aleph.training.data import (
     Source,
+    Split,
     find_partition,
     find_sources,
     pack,
@@ -114,12 +115,8 @@ def write_run(run: Run) -> None:
     """Write the run's configuration into its folder.
 
     Raises:
-        OutputError: if the folder cannot be made or written.
+        OutputError: if the folder cannot be written.
     """
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{run.folder}': {error.strerror}") from None
     with replacing(run.folder / "config.json") as temporary:
         temporary.write_text(json.dumps(run.to_dict(), indent=2) + "\n")
 
@@ -145,17 +142,30 @@ def read_run(folder: Path) -> Run:
         raise TrainingError(f"'{path}' is not the configuration of a run: {error}") from None
 
 
-def prepare_images(run: Run, reporter: Reporter) -> None:
-    """Split the data, write the list of held-out images, pack the rest; done once per machine.
+def split_data(run: Run) -> Split:
+    """Find the run's images and set some aside.
 
     Raises:
-        TrainingError: if fewer images can be read than a batch holds.
+        InputError: if the data or the partition cannot be read.
+        TrainingError: if fewer images are there than a batch holds, or than are to be held out.
     """
-    if run.images.exists():
-        return
     partition = read_partition(Path(run.partition)) if run.partition else None
     split = split_sources(find_sources(run.data), run.train.holdout, run.train.seed, partition)
     _require(len(split.train), run)
+    return split
+
+
+def prepare_images(run: Run, split: Split, reporter: Reporter) -> None:
+    """Write the list of held-out images, pack the others; once per machine.
+
+    Raises:
+        TrainingError: if fewer images can be read than a batch holds.
+        OutputError: if the run's folder cannot be made or written.
+    """
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{run.folder}': {error.strerror}") from None
     if split.held_out:
         with replacing(run.folder / "holdout.txt") as temporary:
             temporary.write_text("".join(f"{s.name}\n" for s in split.held_out))
