@@ -64,7 +64,7 @@ def scratches(shape: tuple[int, int], seed: int) -> Hole:
             rng.normal(0, 0.03) * max(shape) * np.sin(places * 5 / max(shape) + rng.uniform(0, 6))
         )
         line = middle + places * along + bend * across
-        thickness = int(rng.integers(2, 6))
+        thickness = int(rng.integers(1, 4))
         cv2.polylines(canvas, [np.rint(line).astype(np.int32)], False, 1, thickness)
     return canvas.astype(bool)
 
