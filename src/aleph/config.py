@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -24,6 +25,10 @@ MODEL_FORMAT = 1
 class _Serialisable:
     """Conversion between a frozen dataclass and plain JSON values, with every key checked."""
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            _check_type(field.name, getattr(self, field.name), field.default)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
@@ -38,18 +43,39 @@ class _Serialisable:
         if not isinstance(values, dict):
             raise InputError(f"settings must be a mapping, not {shown(values)}")
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        for key, value in values.items():
+        for key in values:
             if key not in fields:
                 raise InputError(unknown_name("setting", key, fields))
-            default = fields[key].default
-            wanted = float if isinstance(default, float) else type(default)
-            if default is dataclasses.MISSING or default is None:
-                continue
-            if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-                value = float(value)
-            if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-                raise InputError(f"setting '{key}' must be a {wanted.__name__}, not {shown(value)}")
         return cls(**values)
+
+
+def _check_type(name: str, value: object, default: object) -> None:
+    """Refuse a value that is not of its default's type; whole numbers may stand for others."""
+    if isinstance(default, bool):
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif isinstance(default, int):
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        fits, wanted = whole, "a whole number"
+    elif isinstance(default, float):
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        fits, wanted = real, "a number"
+    else:
+        fits, wanted = isinstance(value, str) or not isinstance(default, str), "a name"
+    if not fits:
+        raise InputError(f"setting '{name}' must be {wanted}, not {shown(value)}")
+
+
+def check_whole(what: str, value: object, least: int, most: int) -> None:
+    """Refuse a value that is no whole number or outside its bounds.
+
+    Raises:
+        InputError: with the bounds.
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not least <= int(value) <= most:  # type: ignore[call-overload]
+        raise InputError(
+            f"{what} must be a whole number from {least} to {most}, not {shown(value)}"
+        )
 
 
 def check_choice(what: str, value: str, choices: Any) -> None:  # noqa: ANN401 - a typing Literal
@@ -93,6 +119,7 @@ class ModelConfig(_Serialisable):
     maximum_width: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("model kind", self.kind, ModelKind)
         check_choice("prior", self.prior, Prior)
         power_of_two = self.resolution & (self.resolution - 1) == 0
@@ -163,6 +190,7 @@ class SearchConfig(_Serialisable):
     patience: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("weighting", self.weighting, Weighting)
         check_choice("norm", self.norm, Norm)
         check_choice("start", self.start, Start)
@@ -226,6 +254,7 @@ class TrainConfig(_Serialisable):
     r1_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("precision", self.precision, Precision)
         for name in ("batch_size", "steps", "save_every", "sample_every", "log_every"):
             _check(
@@ -263,6 +292,7 @@ class Settings(_Serialisable):
     blending: Blending = "matern"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("blending", self.blending, Blending)
 
     @classmethod

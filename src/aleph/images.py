@@ -40,7 +40,7 @@ def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image")
     try:
         with Image.open(source) as picture:
             picture.load()
-            return _upright(picture)
+            return upright(picture)
     except FileNotFoundError:
         raise InputError(f"{what} '{name}' does not exist") from None
     except IsADirectoryError:
@@ -55,7 +55,8 @@ def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image")
         raise InputError(f"{what} '{name}' is damaged and cannot be decoded: {error}") from None
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def upright(picture: Image.Image) -> Image.Image:
+    """Return a copy turned as its EXIF orientation says; damaged EXIF data turn nothing."""
     try:
         return ImageOps.exif_transpose(picture)
     except (struct.error, SyntaxError, ValueError, TypeError, KeyError):
@@ -74,7 +75,7 @@ def read_image(image: ImageLike) -> Pixels:
         if image.mode == "F" or image.mode.startswith("I"):
             raise InputError(f"the image has mode {image.mode}; give one with 8 bits per channel")
         try:
-            return np.array(image.convert("RGB"))
+            return np.array(upright(image).convert("RGB"))
         except OSError as error:
             raise InputError(f"the image is damaged and cannot be decoded: {error}") from None
     array: NDArray[Any] = np.asarray(image)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aleph.animation import search_timing, write_animation
 from aleph.blending import Blender
-from aleph.config import Precision, Settings, resolve_settings
+from aleph.config import Precision, Settings, check_whole, resolve_settings
 from aleph.errors import InputError
 from aleph.figures import show_hole, side_by_side
 from aleph.framing import Frame, frame_whole
@@ -410,9 +410,8 @@ def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int, 
         raise InputError(f"{images} images but {masks} masks: give one mask per image")
     if len(seeds) != images:
         raise InputError(f"{images} images but {len(seeds)} seeds: give one seed per image")
-    if any(seed < 0 for seed in seeds):
-        raise InputError("a seed must not be negative")
-    if not 1 <= candidates <= 64:
-        raise InputError(f"candidates must be from 1 to 64, not {candidates}")
+    for seed in seeds:
+        check_whole("seed", seed, 0, 2**63 - 1)
+    check_whole("candidates", candidates, 1, 64)
     if frame not in ("auto", "whole"):
         raise InputError(f"unknown frame '{frame}': use 'auto' or 'whole'")

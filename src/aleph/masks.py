@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.errors import InputError, unknown_name
-from aleph.images import open_picture
+from aleph.images import open_picture, upright
 
 Hole = NDArray[np.bool_]
 """Boolean array (H, W), True = missing."""
@@ -56,9 +56,9 @@ def read_hole(mask: MaskLike, shape: tuple[int, int], seed: int = 0) -> Hole:
 
 def _open_mask(mask: str | os.PathLike[str]) -> Image.Image:
     """Open a mask's file; a bare word that is no file was probably meant as a name."""
-    word = str(mask)
-    if not os.path.exists(mask) and word.replace("-", "").isalnum():  # noqa: PTH110 - any PathLike
-        raise InputError(unknown_name("mask", word, NAMED_MASKS) + ", and no such file")
+    looks_like_name = isinstance(mask, str) and mask.replace("-", "").isalnum()
+    if looks_like_name and not os.path.exists(mask):  # noqa: PTH110 - any PathLike
+        raise InputError(unknown_name("mask", str(mask), NAMED_MASKS) + ", and no such file")
     return open_picture(mask, "mask")
 
 
@@ -79,6 +79,7 @@ def _picture_hole(picture: Image.Image) -> Hole:
         picture.load()
     except OSError as error:
         raise InputError(f"the mask is damaged and cannot be decoded: {error}") from None
+    picture = upright(picture)
     grey = picture.convert("LA") if "A" in picture.getbands() else picture.convert("L")
     return np.asarray(grey.getchannel(0)) >= FILE_THRESHOLD
 

@@ -274,7 +274,7 @@ def choose_device(device: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-        torch.empty(1, device=place)
+        torch.empty(1, device=place).item()  # refuses "meta", which has no numbers
     except (RuntimeError, AssertionError):
         raise InputError(f"device '{device}' cannot be used here: try 'cpu' or 'auto'") from None
     return place
