@@ -109,7 +109,13 @@ def inpaint(
         float | None, typer.Option("--lambda", "--prior-weight", help="λ of the prior loss.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the search.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="encoder: the model's guess, if it has one; or random.")
+    ] = None,
     starts: Annotated[int | None, typer.Option(help="Starts of the search.")] = None,
+    latent_weight: Annotated[
+        float | None, typer.Option(help="Weight of the latent term: keeps z where it is likely.")
+    ] = None,
     blending: Annotated[str | None, typer.Option(help="poisson, matern or paste.")] = None,
     candidates: Annotated[
         int, typer.Option(help="Different fills to write; further ones as OUT-2, OUT-3, …")
@@ -159,7 +165,9 @@ def inpaint(
             norm=norm,
             prior_weight=prior_weight,
             steps=steps,
+            start=start,
             starts=starts,
+            latent_weight=latent_weight,
             blending=blending,
         )
     written = [out]
