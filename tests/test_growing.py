@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from aleph.config import TrainConfig
+from aleph.errors import TrainingError
+from aleph.training.initial import start_from
+from aleph.training.loop import new_recipe
+from aleph.zoo import load_model, load_networks, save_model
+from helpers import KINDS
+
+SMALL = KINDS["amortised"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A model folder of the amortised kind at 16 pixels."""
+    recipe = new_recipe(SMALL, TrainConfig(seed=5), CPU)
+    save_model(tmp_path / "small", SMALL, recipe.networks, "a card")
+    return tmp_path / "small"
+
+
+def test_a_model_goes_on_with_the_very_weights_of_another(trained: Path) -> None:
+    recipe = new_recipe(SMALL, TrainConfig(seed=1), CPU)
+    start_from(recipe, SMALL, str(trained))
+    _, stored = load_networks(trained)
+    for role, network in recipe.networks.items():
+        for key, value in stored[role].state_dict().items():
+            assert torch.equal(network.state_dict()[key], value)
+            if role in recipe.averages:
+                assert torch.equal(recipe.averages[role].state_dict()[key], value)
+
+
+def test_a_grown_generator_shows_the_old_images_twice_as_large(trained: Path) -> None:
+    grown = dataclasses.replace(
+        SMALL, resolution=32, generator_width=4, discriminator_width=4, encoder_width=4
+    )
+    recipe = new_recipe(grown, TrainConfig(seed=1), CPU)
+    start_from(recipe, grown, str(trained))
+    z = torch.randn(3, SMALL.latent_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        small = load_model(trained).generate(z)
+        large = recipe.networks["generator"](z)
+    assert large.shape == (3, 3, 32, 32)
+    enlarged = functional.interpolate(small, scale_factor=2.0, mode="bilinear")
+    assert torch.allclose(large, enlarged, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resolution": 8},
+        {"latent_dim": 9},
+        {"resolution": 32},  # the widths of the old levels are not kept
+        {"kind": "dcgan"},
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_in_one_sentence(
+    trained: Path, change: dict[str, object]
+) -> None:
+    other = dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
+    recipe = new_recipe(other, TrainConfig(), CPU)
+    with pytest.raises(TrainingError) as caught:
+        start_from(recipe, other, str(trained))
+    assert "\n" not in str(caught.value)
