@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aleph.config import ModelConfig, TrainConfig
 from aleph.losses import (
     feature_loss,
     gradient_penalty,
@@ -16,9 +15,8 @@ from aleph.losses import (
     prior_loss,
     reconstruction_loss,
 )
-from aleph.networks import build_networks
-from aleph.training.average import averaged_copy
 from aleph.training.holes import draw_holes
+from aleph.training.recipe import Recipe
 from aleph.training.step import Step
 
 R1_EVERY = 16
@@ -30,28 +28,11 @@ def _judged(batch: int) -> int:
     return max(2, batch // 2)
 
 
-class AmortisedRecipe:
-    """The networks, optimizers and step of the amortised start.
+class AmortisedRecipe(Recipe):
+    """Encoder and generator, trained to rebuild, and the discriminator that judges them."""
 
-    Attributes:
-        networks: Trained networks by role.
-        averages: Moving averages by role; what is exported.
-        optimizers: Optimizers by the role of the network that they train.
-    """
-
-    def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
-        self.model = model
-        self.config = config
-        self.networks: dict[str, nn.Module] = {
-            role: network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for role, network in build_networks(model).items()
-        }
-        self.averages = {r: averaged_copy(self.networks[r]) for r in ("generator", "encoder")}
-        betas = (config.beta1, 0.99)
-        self.optimizers = {
-            role: torch.optim.Adam(network.parameters(), config.learning_rate, betas)
-            for role, network in self.networks.items()
-        }
+    averaged = ("generator", "encoder")
+    beta2 = 0.99
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses.

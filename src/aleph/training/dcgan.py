@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aleph.config import ModelConfig, TrainConfig
+from aleph.config import ModelConfig
 from aleph.losses import discriminator_loss, prior_loss
-from aleph.networks import build_networks
 from aleph.networks.dcgan import DCGANGenerator, measure_batch_statistics
-from aleph.training.average import averaged_copy
+from aleph.training.recipe import Recipe
 from aleph.training.step import Step
 
 
@@ -21,27 +20,11 @@ def sample_prior(config: ModelConfig, count: int, random: torch.Generator) -> Te
     return torch.randn(shape, generator=random, device=random.device)
 
 
-class DCGANRecipe:
-    """The networks, optimizers and step of adversarial training.
+class DCGANRecipe(Recipe):
+    """Generator and discriminator, trained against each other."""
 
-    Attributes:
-        networks: Trained networks by role.
-        averages: Moving averages by role; what is exported.
-        optimizers: Optimizers by the role of the network that they train.
-    """
-
-    def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
-        self.model = model
-        self.networks: dict[str, nn.Module] = {
-            role: network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for role, network in build_networks(model).items()
-        }
-        self.averages = {"generator": averaged_copy(self.networks["generator"])}
-        betas = (config.beta1, 0.999)
-        self.optimizers = {
-            role: torch.optim.Adam(network.parameters(), config.learning_rate, betas)
-            for role, network in self.networks.items()
-        }
+    averaged = ("generator",)
+    beta2 = 0.999
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train D, then G, on one batch (N, 3, H, W) in [−1, 1]; return the mean losses."""

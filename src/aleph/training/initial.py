@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from aleph.config import ModelConfig
 from aleph.errors import TrainingError
-from aleph.training.state import Trained
+from aleph.training.recipe import Recipe
 from aleph.zoo import find_model, load_networks
 
 
 @torch.no_grad()
-def start_from(trained: Trained, config: ModelConfig, name: str) -> None:
+def start_from(trained: Recipe, config: ModelConfig, name: str) -> None:
     """Copy a trained model's weights into fresh networks and averages.
 
     A model of a lower resolution is grown (Karras et al. 2018, arXiv 1710.10196): the generator

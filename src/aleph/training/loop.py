@@ -11,12 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from aleph.config import ModelConfig, TrainConfig
 from aleph.errors import InputError, MissingDependencyError, TrainingError
@@ -26,9 +25,10 @@ from aleph.training.average import decay_at, update_average
 from aleph.training.data import Batches
 from aleph.training.dcgan import DCGANRecipe
 from aleph.training.initial import start_from
+from aleph.training.recipe import Recipe
 from aleph.training.report import Reporter
 from aleph.training.run import Run, open_images, prepare_images, split_data, write_run
-from aleph.training.state import Trained, load_state, save_state
+from aleph.training.state import load_state, save_state
 from aleph.training.step import Step
 
 try:
@@ -39,23 +39,7 @@ except ImportError:
     Fabric = None  # type: ignore[assignment, misc]
 
 
-class Recipe(Trained, Protocol):
-    """What the loop needs of a kind of model."""
-
-    def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
-        """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses."""
-        ...
-
-    def preview(self, real: Tensor) -> Tensor:
-        """Return images (N, 3, H, W) in [−1, 1] that show how far the model is."""
-        ...
-
-    def export(self) -> dict[str, nn.Module]:
-        """Return the networks to ship, by role."""
-        ...
-
-
-RECIPES: dict[str, type[DCGANRecipe] | type[AmortisedRecipe]] = {
+RECIPES: dict[str, type[Recipe]] = {
     "dcgan": DCGANRecipe,
     "amortised": AmortisedRecipe,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,24 +13,17 @@ from torch import Tensor, nn
 
 from aleph.errors import TrainingError
 from aleph.images import replacing
+from aleph.training.recipe import Recipe
 
 STATE = "state.safetensors"
 
 
-class Trained(Protocol):
-    """What has a state: networks, their averages and their optimizers, by role."""
-
-    networks: dict[str, nn.Module]
-    averages: dict[str, nn.Module]
-    optimizers: dict[str, torch.optim.Adam]
-
-
-def _modules(trained: Trained) -> dict[str, nn.Module]:
+def _modules(trained: Recipe) -> dict[str, nn.Module]:
     networks = {f"network/{role}": m for role, m in trained.networks.items()}
     return networks | {f"average/{role}": m for role, m in trained.averages.items()}
 
 
-def _tensors(trained: Trained) -> dict[str, Tensor]:
+def _tensors(trained: Recipe) -> dict[str, Tensor]:
     """Return every tensor of the state by name; they share memory with the live ones."""
     tensors = {
         f"{prefix}/{key}": value
@@ -44,7 +37,7 @@ def _tensors(trained: Trained) -> dict[str, Tensor]:
     return tensors
 
 
-def save_state(trained: Trained, path: Path, meta: dict[str, Any]) -> None:
+def save_state(trained: Recipe, path: Path, meta: dict[str, Any]) -> None:
     """Write the state; the old one stays until the new one is wholly on disk."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(trained).items()}
     with replacing(path) as temporary:
@@ -68,7 +61,7 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def load_state(trained: Trained, path: Path) -> dict[str, Any]:
+def load_state(trained: Recipe, path: Path) -> dict[str, Any]:
     """Put a saved state into the live networks, averages and optimizers; return its meta.
 
     Raises:
