@@ -103,10 +103,16 @@ def to_pixels(images: Tensor) -> NDArray[np.uint8]:
 
     `to_pixels(to_tensor(x))` is x.
     """
-    import torch
+    return np.rint(to_levels(images)).clip(0, 255).astype(np.uint8)
 
-    scaled = (images.detach().float() + 1.0).mul(127.5).round().clamp(0, 255)
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+def to_levels(images: Tensor) -> NDArray[np.float32]:
+    """Convert (N, 3, H, W) in [−1, 1] to float32 (N, H, W, 3) in 0 to 255, neither cut nor rounded.
+
+    What is blended must not lose a fraction before the blending has added its own.
+    """
+    levels = (images.detach().float() + 1.0).mul(127.5).permute(0, 2, 3, 1)
+    return np.asarray(levels.contiguous().cpu().numpy(), np.float32)
 
 
 def centre_square(picture: Image.Image, resolution: int) -> Pixels:

@@ -21,7 +21,16 @@ from aleph.config import Precision, Settings, check_whole, resolve_settings
 from aleph.errors import InputError
 from aleph.figures import show_hole, side_by_side
 from aleph.framing import Frame, frame_whole
-from aleph.images import ImageLike, Pixels, read_image, replacing, to_tensor, write_image
+from aleph.images import (
+    ImageLike,
+    Pixels,
+    read_image,
+    replacing,
+    to_levels,
+    to_pixels,
+    to_tensor,
+    write_image,
+)
 from aleph.masks import Hole, MaskLike, read_hole
 from aleph.search import (
     Anchor,
@@ -335,8 +344,6 @@ class Inpainter:
     ) -> SearchResult:
         config, device = self.model.config, self.model.device
         weights = [context_weight(job.frame.near, settings.search.weighting) for job in jobs]
-        for weight, job in zip(weights, jobs, strict=True):
-            weight[job.frame.hole] = 0.0
         target = to_tensor(np.stack([job.frame.pixels for job in jobs])).to(device)
         hole = torch.from_numpy(np.stack([job.frame.hole for job in jobs])[:, None]).to(device)
         codes, anchor = self._starts(target, hole, settings, starts, [job.seed for job in jobs])
@@ -385,8 +392,8 @@ class _Recorder:
 
     def __call__(self, step: SearchStep) -> None:
         if step.step in self.wanted:
-            scaled = ((step.generated + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            self.kept.append(scaled.permute(0, 1, 3, 4, 2).cpu().numpy())
+            flat = to_pixels(step.generated.flatten(0, 1))
+            self.kept.append(flat.reshape(*step.generated.shape[:2], *flat.shape[1:]))
         if self.on_step:
             self.on_step(step)
 
@@ -396,7 +403,7 @@ class _Recorder:
 
 
 def _candidate(result: SearchResult, index: int, k: int, job: _Job, blender: Blender) -> Candidate:
-    generated = (result.generated[index, k].permute(1, 2, 0).cpu().numpy() + 1) * np.float32(127.5)
+    generated = to_levels(result.generated[index, k][None])[0]
     return Candidate(
         image=blender(job.pixels, job.frame.back(generated)),
         generated=generated,
