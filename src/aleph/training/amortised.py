@@ -105,14 +105,18 @@ class AmortisedRecipe(Recipe):
         return report
 
     def _verdict(self, real: Tensor, generated: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        """Return the adversarial loss of all generated images, the feature loss of the rebuilt."""
+        """Return the adversarial loss, of the rebuilt and of the free alike, and the feature loss.
+
+        Images of random codes have no other loss: they count as much as the rebuilt, however few.
+        """
         discriminator = self.networks["discriminator"]
         with step.autocast():
             with torch.no_grad():
                 _, wanted = discriminator.features(real)  # type: ignore[operator]
             logit, features = discriminator.features(generated)  # type: ignore[operator]
         match = feature_loss([f[: len(real)] for f in features], wanted)
-        return prior_loss(logit.float()).mean(), match.mean()
+        verdict = prior_loss(logit.float())
+        return verdict[: len(real)].mean() + verdict[len(real) :].mean(), match.mean()
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
