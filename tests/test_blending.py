@@ -217,3 +217,37 @@ def test_a_hole_changed_after_the_blender_was_made_changes_nothing() -> None:
 def test_an_unknown_blending_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match="did you mean 'poisson'"):
         Blender(np.ones((2, 2), bool), "poison")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("blending", ["poisson", "matern"])
+def test_a_large_picture_is_filled_as_if_it_were_solved_at_once(
+    blending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y, x = np.mgrid[:320, :290].astype(np.float64)
+    surface = np.stack([120 + 60 * np.sin(x / 30), 90 + 0.3 * y, 128 + 50 * np.cos((x + y) / 40)])
+    image = as_picture_of_three(surface)
+    generated = np.full(image.shape, 100.0)
+    hole = (x - 150) ** 2 + (y - 170) ** 2 < 70**2
+    hole |= np.abs(x - y) < 3
+    parted = Blender(hole, blending)(image, generated)  # type: ignore[arg-type]
+    monkeypatch.setattr("aleph.blending._WHOLE", 10_000)
+    whole = Blender(hole, blending)(image, generated)  # type: ignore[arg-type]
+    apart = np.abs(parted.astype(int) - whole)
+    assert apart.mean() < 0.5
+    assert apart.max() <= 6
+    assert np.abs(whole.astype(int) - 100)[hole].mean() > 5  # there was something to carry over
+
+
+def as_picture_of_three(channels: np.ndarray) -> np.ndarray:
+    return np.rint(channels.transpose(1, 2, 0)).clip(0, 255).astype(np.uint8)
+
+
+def test_the_side_of_the_frame_says_how_far_is_far() -> None:
+    image, hole = np.full((20, 20, 3), 200, np.uint8), np.zeros((20, 20), bool)
+    hole[:, 3:17] = True
+    generated = np.full((20, 20, 3), 100.0)
+    near, far = (Blender(hole, "matern", side=s)(image, generated)[10, 10, 0] for s in (10, 1000))
+    assert near < 110  # ten pixels are a whole frame: the residual is forgotten
+    assert far > 190
+    same = Blender(hole, "matern", side=20)(image, generated)
+    assert np.array_equal(same, Blender(hole, "matern")(image, generated))

@@ -13,14 +13,20 @@ Gaussian Markov Random Fields, eq. 2.22). The blend is the choice of Q:
   Near known pixels it continues the residual as smoothly as a thin plate does, and some 1/κ pixels
   away it has forgotten it and trusts G(ẑ): right for both thin holes and wide ones.
 
+Both are solved with one factorisation, that of A = κ²I + L within the hole: it is Q_hh of
+`poisson`, and twice applied it is so near to the inverse of Q_hh of `matern` that conjugate
+gradients need a dozen steps. In a large picture only the band of missing pixels next to known ones
+is solved at full size; what r̂ is further inside is smooth, and taken from half the size.
+
 Known pixels are never changed by any of these.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.sparse import linalg
 
 from aleph.config import Blending, check_choice
@@ -31,35 +37,51 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 FORGETTING = 25.6
 """κ of `matern`, times the side of the frame."""
 
-_REACH = 2
-"""Pixels around the hole that a precision matrix of these couples it to."""
+_WHOLE = 256
+"""Longer side in pixels up to which everything missing is solved at once."""
+
+_BAND = 8
+"""Width in pixels of the band that is solved at its own size in a larger picture."""
+
+_TOLERANCE = 0.02
+"""Grey levels to which the conjugate gradients settle."""
+
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 class Blender:
     """Blends any number of generated images into one hole.
 
     What depends on the hole alone is prepared once, so that further candidates and the frames of
-    an animation cost a back-substitution each.
+    an animation cost little each. Memory grows with the rectangle around the hole.
 
     Args:
         hole: Boolean (H, W), True = missing.
         blending: `paste`, `poisson` or `matern`; see the module.
-        forgetting: κ of `matern` times the side of the frame that `hole` is of, from 0 (never
-            forgets) up. 25.6 was chosen on validation images: see docs/models.md.
+        forgetting: κ of `matern` times `side`, from 0 (never forgets) up. 25.6 was chosen on
+            validation images: see docs/models.md.
+        side: Side of the model's frame in pixels of `hole`; by default the longer side of `hole`.
 
     Raises:
         InputError: if the blending is unknown.
     """
 
     def __init__(
-        self, hole: Hole, blending: Blending = "matern", forgetting: float = FORGETTING
+        self,
+        hole: Hole,
+        blending: Blending = "matern",
+        forgetting: float = FORGETTING,
+        side: float | None = None,
     ) -> None:
         check_choice("blending", blending, Blending)
         self.hole = np.array(hole)
         self.blending = blending
-        self._parts: list[_Part] = []
+        self._window = (slice(0, 0), slice(0, 0))
+        self._scales: list[_Scale] = []
         if blending != "paste" and hole.any() and not hole.all():
-            self._parts = _parts(self.hole, blending, forgetting / max(hole.shape))
+            self._window = _surroundings(self.hole)
+            kappa = forgetting / (side or max(hole.shape)) if blending == "matern" else None
+            self._scales = _scales(self.hole[self._window], kappa)
 
     def __call__(self, image: NDArray[np.uint8], generated: Floats) -> NDArray[np.uint8]:
         """Return `image` with its hole filled.
@@ -72,71 +94,156 @@ class Blender:
             New uint8 (H, W, 3), equal to `image` wherever `hole` is False. An empty hole gives
             the image, a full one the generated image.
         """
-        fill = np.array(generated, np.float64)
-        for part in self._parts:
-            part.add_residual(image, fill)
         filled = np.array(image)
-        filled[self.hole] = np.clip(np.rint(fill[self.hole]), 0, 255).astype(np.uint8)
+        fill = np.asarray(generated)[self.hole].astype(np.float64)
+        if self._scales:
+            there = self.hole[self._window]
+            wanted = image[self._window].astype(np.float64)
+            residual: NDArray[np.float64] = wanted - generated[self._window]
+            residual[there] = 0.0
+            _interpolate(residual, self._scales)
+            fill += residual[there]
+        filled[self.hole] = np.clip(np.rint(fill), 0, 255).astype(np.uint8)
         return filled
 
 
-class _Part:
-    """One piece of the hole that no coupling ties to the others, factorised on its own."""
+def _surroundings(hole: Hole) -> tuple[slice, slice]:
+    """Return the rectangle around the hole beyond which nothing can tell in it.
 
-    def __init__(
-        self, window: tuple[slice, slice], hole: Hole, precision: sparse.csr_matrix
-    ) -> None:
-        self.window = window
+    Two pixels are coupled to the hole at each scale; at half the size they are twice as wide.
+    """
+    margin = 2 * max(1, max(hole.shape) // _WHOLE) * 2
+    spans = []
+    for axis in (1, 0):
+        places = np.flatnonzero(hole.any(axis=axis))
+        first, last = int(places[0]), int(places[-1])
+        spans.append(slice(max(0, first - margin), min(hole.shape[1 - axis], last + margin + 1)))
+    return spans[0], spans[1]
+
+
+class _Scale:
+    """One size of the picture: what is solved at it, and what is taken from half the size."""
+
+    def __init__(self, hole: Hole, kappa: float | None) -> None:
         self.hole = hole
-        inside, outside = np.flatnonzero(hole), np.flatnonzero(~hole)
-        rows = precision[inside]
-        self._coupling = rows[:, outside]
+        self.inner = np.zeros_like(hole)
+        if max(hole.shape) > _WHOLE:
+            distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+            self.inner = distance > _BAND
+        self.field = _Field(hole & ~self.inner, kappa)
+
+
+def _scales(hole: Hole, kappa: float | None) -> list[_Scale]:
+    """Prepare the picture's own size and, as long as something is left to them, its halves."""
+    scales = [_Scale(hole, kappa)]
+    while scales[-1].inner.any():
+        known = _halve((~scales[-1].hole)[:, :, None].astype(np.float64))
+        kappa = kappa and 2 * kappa
+        scales.append(_Scale(known[:, :, 0] == 0, kappa))
+    return scales
+
+
+def _halve(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum 2×2 pixels of (H, W, C); beyond an odd border there is 0."""
+    height, width = values.shape[:2]
+    even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
+    return even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
+
+
+def _interpolate(residual: NDArray[np.float64], scales: list[_Scale]) -> None:
+    """Replace the residual (H, W, 3) in the hole, where it must be 0, by r̂; in place."""
+    scale, smaller = scales[0], scales[1:]
+    if smaller:
+        count = _halve((~scale.hole)[:, :, None].astype(np.float64))
+        coarse = _halve(residual) / np.maximum(count, 1.0)
+        _interpolate(coarse, smaller)
+        size = (2 * coarse.shape[1], 2 * coarse.shape[0])
+        smooth = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+        residual[scale.inner] = smooth[: residual.shape[0], : residual.shape[1]][scale.inner]
+    scale.field.extend(residual)
+
+
+class _Field:
+    """The expected residual of some missing pixels, all around them being given.
+
+    The equations are set up for the missing pixels and their neighbours alone. The picture's
+    border is free (no flux), for nothing is known beyond it.
+
+    Args:
+        missing: Boolean (H, W).
+        kappa: κ of `matern` per pixel; None for `poisson`.
+    """
+
+    def __init__(self, missing: Hole, kappa: float | None) -> None:
+        self.missing = missing
+        rows = missing if kappa is None else _grown(missing)
+        columns = _grown(rows)
+        operator = _operator(rows, columns, kappa or 0.0)
+        inside = missing[columns]
+        self._given = columns & ~missing
+        self._within = operator[:, np.flatnonzero(inside)].tocsr()
+        self._across = operator[:, np.flatnonzero(~inside)].tocsr()
+        self._squared = kappa is not None
         self._solve = linalg.splu(
-            rows[:, inside].tocsc(),
+            self._within[np.flatnonzero(missing[rows])].tocsc(),
             permc_spec="MMD_AT_PLUS_A",
             diag_pivot_thresh=0.0,  # the matrix is symmetric and positive definite
             options={"SymmetricMode": True},
         ).solve
 
-    def add_residual(self, image: NDArray[np.uint8], fill: NDArray[np.float64]) -> None:
-        """Add r̂ to the part's missing pixels of `fill`, in place; known ones are only read."""
-        there = fill[self.window]
-        residual = (image[self.window] - there)[~self.hole]
-        there[self.hole] += self._solve(-(self._coupling @ residual))
+    def extend(self, values: NDArray[np.float64]) -> None:
+        """Replace the missing pixels of `values` (H, W, 3) by their expectation, in place."""
+        given = -(self._across @ values[self._given])
+        if self._squared:
+            values[self.missing] = self._conjugate_gradients(self._within.T @ given)
+        else:
+            values[self.missing] = self._solve(given)
+
+    def _conjugate_gradients(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Solve Q_hh x = right, (n, 3), preconditioned by A_hh⁻² (Hestenes & Stiefel 1952).
+
+        Q_hh = A_hh² + (a positive semidefinite part), so the eigenvalues of the preconditioned
+        matrix are at least 1 and the preconditioned residual bounds the error.
+        """
+        x = np.zeros_like(right)
+        residual, step, last = right.copy(), np.zeros_like(right), np.ones(right.shape[1])
+        for _ in range(len(right) + 20):
+            guess = self._solve(self._solve(residual))
+            if np.abs(guess).max(initial=0.0) < _TOLERANCE:
+                break
+            product = (residual * guess).sum(axis=0)
+            step = guess + step * (product / last)
+            image = self._within.T @ (self._within @ step)
+            length = product / np.maximum((step * image).sum(axis=0), 1e-300)
+            x += length * step
+            residual -= length * image
+            last = np.maximum(product, 1e-300)
+        return x
 
 
-def _parts(hole: Hole, blending: Blending, forgetting: float) -> list[_Part]:
-    """Split the hole where it falls apart, so that work grows with its pieces, not the picture."""
-    reach = ndimage.binary_dilation(hole, np.ones((3, 3), bool), iterations=_REACH)
-    labels, _ = ndimage.label(reach, np.ones((3, 3), int))
-    parts = []
-    for label, window in enumerate(ndimage.find_objects(labels), 1):
-        piece = hole[window] & (labels[window] == label)
-        # Whatever else is missing in the window is too far away to be coupled to this piece.
-        parts.append(_Part(window, piece, _precision(piece.shape, blending, forgetting)))
-    return parts
+def _grown(pixels: Hole) -> Hole:
+    """Add the four neighbours of every pixel."""
+    return cv2.dilate(pixels.astype(np.uint8), _CROSS).astype(bool)
 
 
-def _precision(shape: tuple[int, ...], blending: Blending, forgetting: float) -> sparse.csr_matrix:
-    """Return Q over all pixels of a window.
+def _operator(rows: Hole, columns: Hole, kappa: float) -> sparse.csr_matrix:
+    """Return κ²I + L for the pixels `rows`, over the pixels `columns`, which hold all neighbours.
 
-    The window ends at the picture's border, where the field is free (no flux), for nothing is
-    known beyond it, or so far from the hole that its end is not felt.
+    Both are numbered in the order of the picture. L is the degree minus the neighbours, the
+    degree of a pixel at the picture's border being smaller.
     """
-    height, width = shape
-    laplacian = sparse.kron(_path_laplacian(height), sparse.identity(width)) + sparse.kron(
-        sparse.identity(height), _path_laplacian(width)
-    )
-    if blending == "poisson":
-        return laplacian.tocsr()
-    operator = (laplacian + forgetting**2 * sparse.identity(height * width)).tocsr()
-    return (operator @ operator).tocsr()
-
-
-def _path_laplacian(length: int) -> sparse.dia_matrix:
-    """Return the Laplacian of a row of pixels with free ends: degree minus neighbours."""
-    degree = np.full(length, 2.0)
-    degree[0] -= 1
-    degree[-1] -= 1
-    links = -np.ones(max(length - 1, 0))
-    return sparse.diags([links, degree, links], [-1, 0, 1], shape=(length, length))
+    height, width = rows.shape
+    number = np.full(rows.shape, -1, np.int32)
+    number[columns] = np.arange(np.count_nonzero(columns), dtype=np.int32)
+    y, x = np.nonzero(rows)
+    own = np.arange(len(y))
+    degree = np.full(len(y), kappa**2)
+    entries = []
+    for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        there = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
+        degree += there
+        entries.append((own[there], number[y[there] + dy, x[there] + dx], -np.ones(there.sum())))
+    entries.append((own, number[y, x], degree))
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+    shape = (len(y), int(np.count_nonzero(columns)))
+    return sparse.csr_matrix((value, (row, column)), shape=shape)
