@@ -167,7 +167,7 @@ def test_matern_expects_the_residual_of_its_field_in_every_piece_of_the_hole(kap
     image, generated = noise(13, 16), noise(13, 16, 1).astype(np.float64)
     expected = generated[hole] + expected_residual(image - generated, hole, kappa)
     # `forgetting` is κ times the longer side, so that it means the same at every size.
-    filled = Blender(hole, "matern", kappa * 16)(image, generated)[hole]
+    filled = Blender(hole, "matern", kappa * 16, softening=0)(image, generated)[hole]
     assert np.abs(filled - np.clip(expected, 0, 255)).max() <= 0.5 + 1e-6
 
 
@@ -251,3 +251,15 @@ def test_the_side_of_the_frame_says_how_far_is_far() -> None:
     assert far > 190
     same = Blender(hole, "matern", side=20)(image, generated)
     assert np.array_equal(same, Blender(hole, "matern")(image, generated))
+
+
+def test_beside_known_pixels_the_finest_detail_of_the_generated_image_is_not_trusted() -> None:
+    y, x = np.mgrid[:64, :64]
+    checks = 100.0 + 80 * ((x + y) % 2)[:, :, None].repeat(3, 2)
+    image = np.full((64, 64, 3), 140, np.uint8)
+    hole = np.zeros((64, 64), bool)
+    hole[8:56, 8:56] = True
+    hole[2, 4:60] = True
+    filled = Blender(hole, "matern")(image, checks).astype(float)
+    assert filled[24:40, 24:40].std() > 39  # deep inside it is all there
+    assert filled[2, 4:60].std() < 26

@@ -18,6 +18,9 @@ Both are solved with one factorisation, that of A = κ²I + L within the hole: i
 gradients need a dozen steps. In a large picture only the band of missing pixels next to known ones
 is solved at full size; what r̂ is further inside is smooth, and taken from half the size.
 
+`matern` trusts the finest detail of G(ẑ) less the nearer known pixels are: there the picture itself
+says more about it, and a detail of G(ẑ) that is not where it should be is worse than none.
+
 Known pixels are never changed by any of these.
 """
 
@@ -36,6 +39,12 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 FORGETTING = 25.6
 """κ of `matern`, times the side of the frame."""
+
+SOFTENING = 1 / 128
+"""Blur of G(ẑ) beside known pixels, in sides of the frame."""
+
+_SOFT_REACH = 1 / 32
+"""Distance from known pixels, in sides of the frame, at which G(ẑ) has got back most detail."""
 
 _WHOLE = 256
 """Longer side in pixels up to which everything missing is solved at once."""
@@ -61,6 +70,8 @@ class Blender:
         forgetting: κ of `matern` times `side`, from 0 (never forgets) up. 25.6 was chosen on
             validation images: see docs/models.md.
         side: Side of the model's frame in pixels of `hole`; by default the longer side of `hole`.
+        softening: Of `matern`: blur (standard deviation) of G(ẑ) beside known pixels, in sides of
+            the frame; 0 for none. 1/128 was chosen on validation images: see docs/models.md.
 
     Raises:
         InputError: if the blending is unknown.
@@ -72,16 +83,21 @@ class Blender:
         blending: Blending = "matern",
         forgetting: float = FORGETTING,
         side: float | None = None,
+        softening: float = SOFTENING,
     ) -> None:
         check_choice("blending", blending, Blending)
         self.hole = np.array(hole)
         self.blending = blending
         self._window = (slice(0, 0), slice(0, 0))
         self._scales: list[_Scale] = []
+        self._softness: _Softness | None = None
         if blending != "paste" and hole.any() and not hole.all():
             self._window = _surroundings(self.hole)
-            kappa = forgetting / (side or max(hole.shape)) if blending == "matern" else None
+            side = side or max(hole.shape)
+            kappa = forgetting / side if blending == "matern" else None
             self._scales = _scales(self.hole[self._window], kappa)
+            if blending == "matern" and softening > 0:
+                self._softness = _Softness(self.hole[self._window], side, softening)
 
     def __call__(self, image: NDArray[np.uint8], generated: Floats) -> NDArray[np.uint8]:
         """Return `image` with its hole filled.
@@ -95,14 +111,17 @@ class Blender:
             the image, a full one the generated image.
         """
         filled = np.array(image)
-        fill = np.asarray(generated)[self.hole].astype(np.float64)
         if self._scales:
             there = self.hole[self._window]
-            wanted = image[self._window].astype(np.float64)
-            residual: NDArray[np.float64] = wanted - generated[self._window]
+            guess = np.asarray(generated[self._window], np.float64)
+            if self._softness:
+                guess = self._softness(guess)
+            residual = image[self._window] - guess
             residual[there] = 0.0
             _interpolate(residual, self._scales)
-            fill += residual[there]
+            fill = (guess + residual)[there]
+        else:
+            fill = np.asarray(generated, np.float64)[self.hole]
         filled[self.hole] = np.clip(np.rint(fill), 0, 255).astype(np.uint8)
         return filled
 
@@ -119,6 +138,21 @@ def _surroundings(hole: Hole) -> tuple[slice, slice]:
         first, last = int(places[0]), int(places[-1])
         spans.append(slice(max(0, first - margin), min(hole.shape[1 - axis], last + margin + 1)))
     return spans[0], spans[1]
+
+
+class _Softness:
+    """Takes the finest detail from G(ẑ), all of it beside known pixels and none of it far away."""
+
+    def __init__(self, hole: Hole, side: float, softening: float) -> None:
+        self.blur = softening * side
+        distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+        share = np.exp(-np.square(np.maximum(distance - 1, 0) / (_SOFT_REACH * side)))
+        self.share = share.astype(np.float64)[:, :, None]
+
+    def __call__(self, guess: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a softened copy of (H, W, 3)."""
+        soft = cv2.GaussianBlur(guess, (0, 0), self.blur, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(guess + self.share * (soft - guess), np.float64)
 
 
 class _Scale:
