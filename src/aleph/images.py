@@ -198,13 +198,31 @@ def check_image_path(path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: if the ending names no known format or the folder cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    format_name = Image.registered_extensions().get(suffix)
-    if not _holds_colours(format_name):
-        raise OutputError(
-            f"cannot write '{path}': no picture format is called '{suffix}'; use .png"
-        )
+    _format_of(Path(path).suffix, path)
     check_writable(path)
+
+
+def _format_of(suffix: str, path: str | os.PathLike[str]) -> str:
+    """Return PIL's name of the format that an ending names."""
+    name = Image.registered_extensions().get(suffix.lower())
+    if name is None or not _holds_colours(name):
+        raise OutputError(
+            f"cannot write '{path}': no picture format is called '{suffix.lower()}'; use .png"
+        )
+    return name
+
+
+def encode_image(pixels: Pixels, suffix: str) -> bytes:
+    """Return a picture as the bytes of a file in the format that the suffix names (`.png`).
+
+    Raises:
+        OutputError: if it names no known format.
+    """
+    format_name = _format_of(suffix, f"picture{suffix}")
+    options: dict[str, Any] = {"quality": 95} if format_name in ("JPEG", "WEBP", "AVIF") else {}
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format_name, **options)
+    return buffer.getvalue()
 
 
 def write_image(pixels: Pixels, path: str | os.PathLike[str]) -> None:
@@ -214,10 +232,6 @@ def write_image(pixels: Pixels, path: str | os.PathLike[str]) -> None:
         OutputError: if the ending names no known format or the place cannot be written.
     """
     check_image_path(path)
-    picture = Image.fromarray(pixels)
-    format_name = Image.registered_extensions()[Path(path).suffix.lower()]
-    options: dict[str, Any] = {"quality": 95} if format_name in ("JPEG", "WEBP", "AVIF") else {}
-    buffer = io.BytesIO()
-    picture.save(buffer, format_name, **options)
+    data = encode_image(pixels, Path(path).suffix)
     with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        temporary.write_bytes(data)

@@ -24,6 +24,7 @@ from aleph.framing import Frame, frame_whole
 from aleph.images import (
     ImageLike,
     Pixels,
+    encode_image,
     read_image,
     replacing,
     to_levels,
@@ -125,6 +126,18 @@ class Inpainting:
             OutputError: if the place cannot be written or the format is unknown.
         """
         write_image(self.image, path)
+
+    def encode(self, suffix: str, candidate: int = 0) -> bytes:
+        """Return a fill as the bytes of a file.
+
+        Args:
+            suffix: Names the format, with its dot: `.png`, `.jpg`, …
+            candidate: Which one, 0 being the best.
+
+        Raises:
+            OutputError: if no picture format has this ending.
+        """
+        return encode_image(self.candidates[candidate].image, suffix)
 
     def animate(self, path: str | os.PathLike[str]) -> None:
         """Write the search as .gif, .webp or .mp4.

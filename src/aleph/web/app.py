@@ -1,0 +1,98 @@
+"""The application: the API, its queue, and the guard in front."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from aleph import __version__
+from aleph.web.api import Service, make_router
+from aleph.web.engine import Engine, Fill
+from aleph.web.guard import Door, Guard
+from aleph.web.jobs import Jobs
+from aleph.web.limits import Limits
+
+_SWEEP_INTERVAL = 1.0
+
+
+@dataclass(frozen=True)
+class Web:
+    """An application and its queue.
+
+    Attributes:
+        app: The ASGI application.
+        jobs: Its jobs.
+    """
+
+    app: FastAPI
+    jobs: Jobs[Fill]
+
+
+def create_app(
+    engine: Engine | None = None, door: Door | None = None, limits: Limits | None = None
+) -> Web:
+    """Build the application.
+
+    Args:
+        engine: Fills holes; one with the default model by default.
+        door: Who may come in; the loopback only, by default.
+        limits: What clients may ask for.
+    """
+    limits = limits or Limits()
+    engine = engine or Engine(preview_interval=limits.preview_interval)
+    jobs: Jobs[Fill] = Jobs(limits, engine.prepare)
+    folder = tempfile.TemporaryDirectory(prefix="aleph-", ignore_cleanup_errors=True)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        jobs.start()
+        sweeping = asyncio.create_task(_sweep(jobs))
+        yield
+        sweeping.cancel()
+        jobs.stop()
+        jobs.join(10.0)
+        folder.cleanup()
+
+    app = FastAPI(
+        title="aleph",
+        summary="Fill holes in photographs by searching the latent space of a generative model.",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(make_router(Service(engine, jobs, limits, Path(folder.name))))
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_values)
+    app.add_middleware(Guard, door=door or Door(), upload_bytes=limits.upload_bytes)
+    return Web(app, jobs)
+
+
+async def _sweep(jobs: Jobs[Fill]) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_INTERVAL)
+        jobs.sweep()
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _refuse_values(request: Request, error: Exception) -> JSONResponse:
+    """Say what is wrong with the first value that is."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = next((str(p) for p in reversed(first["loc"]) if isinstance(p, str)), "request")
+    sentence = f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    return JSONResponse({"detail": sentence}, 422)

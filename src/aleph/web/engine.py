@@ -1,0 +1,244 @@
+"""The one place where the web meets the pipeline: models, fills, previews, pictures of them."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import io
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aleph.config import Weighting
+from aleph.errors import InputError, ModelError, unknown_name
+from aleph.masks import FILE_THRESHOLD
+from aleph.web.jobs import Job
+from aleph.web.schemas import FillOptions, PictureFormat
+from aleph.web.uploads import Upload
+from aleph.weighting import context_weight
+
+if TYPE_CHECKING:
+    from aleph.inpainter import Inpainter, Inpainting
+    from aleph.search import SearchStep
+
+_PREVIEW_QUALITY = 85
+_WEIGHT_FLOOR = 1e-3
+"""Share of the largest weight that the weight map shows as nothing."""
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The result of a job.
+
+    Attributes:
+        inpainting: What the pipeline returned.
+        format: Format of the picture that was sent.
+    """
+
+    inpainting: Inpainting
+    format: PictureFormat
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pictures."""
+        candidates = self.inpainting.candidates
+        return self.inpainting.original.nbytes + sum(c.image.nbytes for c in candidates)
+
+    def picture(self, candidate: int, form: str) -> bytes:
+        """Return one fill as the bytes of a file."""
+        return self.inpainting.encode(f".{form}", candidate)
+
+    def thumbnail(self, candidate: int, side: int) -> bytes:
+        """Return one fill as a WebP whose longer side has at most `side` pixels."""
+        picture = Image.fromarray(self.inpainting.candidates[candidate].image)
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return _encoded(picture, "WEBP", quality=_PREVIEW_QUALITY)
+
+    def animation(self, form: str) -> bytes:
+        """Return the search as the bytes of an animation."""
+        with tempfile.TemporaryDirectory(prefix="aleph-") as folder:
+            path = Path(folder) / f"search.{form}"
+            self.inpainting.animate(path)
+            return path.read_bytes()
+
+
+class Engine:
+    """Loads models once and fills holes with them; used by one worker thread.
+
+    Args:
+        device: As for `Inpainter.from_pretrained`.
+        default_model: Name or folder of the model to use where none is named.
+        preview_interval: Seconds between two previews.
+    """
+
+    def __init__(
+        self, device: str = "auto", default_model: str | None = None, preview_interval: float = 0.08
+    ) -> None:
+        self.device, self._default, self._interval = device, default_model, preview_interval
+        self._loaded: dict[str, Inpainter] = {}
+
+    @property
+    def default_model(self) -> str:
+        """Name or folder of the default model."""
+        from aleph.zoo import DEFAULT_MODEL
+
+        return self._default or DEFAULT_MODEL
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return the facts of every model that may be asked for."""
+        from aleph.zoo import describe, find_model, list_models, read_config
+
+        known = list_models()
+        if self.default_model not in known:
+            known = {self.default_model: read_config(find_model(self.default_model)), **known}
+        return [
+            {"name": Path(name).name, "default": name == self.default_model, **describe(config)}
+            for name, config in known.items()
+        ]
+
+    def prepare(self) -> None:
+        """Load what the first fill would have to wait for."""
+        self._inpainter(None)
+
+    def check(self, options: FillOptions) -> None:
+        """Refuse options that name what is not there.
+
+        Raises:
+            InputError: with what is.
+        """
+        names = [model["name"] for model in self.models()]
+        if options.model is not None and options.model not in names:
+            raise InputError(unknown_name("model", options.model, names))
+        if options.eyes and not takes_eyes():
+            raise InputError("this version cannot be pointed at faces: leave 'eyes' out")
+
+    def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
+        """Fill the hole of an upload, reporting every step to its job.
+
+        Raises:
+            AlephError: with one sentence, if it cannot be filled.
+            Cancelled: if the job was.
+        """
+        inpainter = self._inpainter(options.model)
+        with Image.open(upload.image) as picture:
+            previews = _Previews(job, picture.size, self._interval)
+        extra: dict[str, Any] = {}
+        if options.eyes:
+            extra["eyes"] = [_numbers(eyes) for eyes in options.eyes]
+        inpainting = inpainter(
+            upload.image,
+            upload.mask,
+            preset=options.preset,
+            candidates=options.candidates,
+            seed=options.seed,
+            on_step=previews,
+            record=True,
+            **options.overrides(),
+            **extra,
+        )
+        return Fill(inpainting, upload.format)
+
+    def _inpainter(self, name: str | None) -> Inpainter:
+        """Return a model; only names that `models` lists reach the loader."""
+        from aleph.inpainter import Inpainter
+
+        wanted = self.default_model if name in (None, Path(self.default_model).name) else str(name)
+        if wanted not in self._loaded:
+            if len(self._loaded) >= 4:
+                self._loaded.pop(next(iter(self._loaded)))
+            try:
+                self._loaded[wanted] = Inpainter.from_pretrained(wanted, device=self.device)
+            except ModelError as error:
+                raise ModelError(str(error).replace(f"{Path(wanted).parent}", "…")) from None
+        return self._loaded[wanted]
+
+
+def takes_eyes() -> bool:
+    """Return whether the pipeline can be pointed at faces."""
+    from aleph.inpainter import Inpainter
+
+    return "eyes" in inspect.signature(Inpainter.__call__).parameters
+
+
+def weight_map(mask: bytes, weighting: Weighting) -> bytes:
+    """Return the context weight of a mask as a grey PNG, logarithmic: white = most, black = none.
+
+    Raises:
+        InputError: if the mask cannot be read.
+    """
+    with Image.open(io.BytesIO(mask)) as picture:
+        hole = np.asarray(picture.convert("L")) >= FILE_THRESHOLD
+    weight = context_weight(hole, weighting)
+    share = weight / max(float(weight.max()), 1e-30)
+    levels = 1 + np.log10(np.maximum(share, _WEIGHT_FLOOR)) / -np.log10(_WEIGHT_FLOOR)
+    return _encoded(Image.fromarray(np.rint(255 * levels).astype(np.uint8)), "PNG")
+
+
+def displayable(image: bytes, side: int = 4096) -> bytes:
+    """Return any readable picture as a WebP that a browser shows: upright, at most `side` long.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    from aleph.images import open_picture, read_image
+
+    picture = Image.fromarray(read_image(open_picture(io.BytesIO(image))))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _encoded(picture, "WEBP", quality=92)
+
+
+class _Previews:
+    """The search's callback: cancels, and reports the step with G(z) now and then."""
+
+    def __init__(self, job: Job[Fill], size: tuple[int, int], interval: float) -> None:
+        self._job, self._size, self._interval = job, size, interval
+        self._next = 0.0
+
+    def __call__(self, step: SearchStep) -> None:
+        self._job.check()
+        total = step.losses["total"]
+        data: dict[str, Any] = {
+            "step": step.step,
+            "steps": step.steps,
+            "loss": round(float(total.min(dim=1).values.mean()), 6),
+        }
+        if time.monotonic() >= self._next or step.step == step.steps:
+            data["previews"] = self._previews(step)
+            self._next = time.monotonic() + self._interval
+        self._job.report("step", **data)
+
+    def _previews(self, step: SearchStep) -> list[dict[str, Any]]:
+        """Return G(z) of the best start of every frame, and where the frame lies."""
+        from aleph.images import to_pixels
+
+        best = step.losses["total"].argmin(dim=1)
+        chosen = step.generated[range(len(best)), best]
+        return [
+            {"image": _data_url(pixels), "corners": self._corners()} for pixels in to_pixels(chosen)
+        ]
+
+    def _corners(self) -> list[list[float]]:
+        """Return the frame's corners in the picture: the whole of it."""
+        width, height = self._size
+        return [[0, 0], [width, 0], [width, height], [0, height]]
+
+
+def _data_url(pixels: NDArray[np.uint8]) -> str:
+    data = _encoded(Image.fromarray(pixels), "JPEG", quality=_PREVIEW_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:  # noqa: ANN401
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def _numbers(eyes: str) -> tuple[float, ...]:
+    return tuple(float(word) for word in eyes.split(","))

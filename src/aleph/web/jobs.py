@@ -1,0 +1,335 @@
+"""Searches as jobs: a bounded queue, one worker thread, events, results for a limited time.
+
+One `Jobs` serves one device: its worker runs one search at a time. Everything that threads share
+is changed under one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from aleph.errors import AlephError
+from aleph.web.limits import Limits
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+HEARTBEAT = 5.0
+"""Seconds of silence after which listeners get a sign of life."""
+
+_MEAN_SECONDS = 5.0
+"""Guess of a search's length before the first has run; afterwards it is measured."""
+
+
+class Cancelled(Exception):  # noqa: N818 - a signal, not an error
+    """Raised inside a search to end it."""
+
+
+class QueueFull(Exception):  # noqa: N818
+    """No place is free.
+
+    Attributes:
+        retry_after: Seconds after which one may be.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("all places in the queue are taken")
+        self.retry_after = retry_after
+
+
+class Draining(Exception):  # noqa: N818
+    """The server is stopping and takes no new job."""
+
+
+class Result(Protocol):
+    """What a job leaves behind."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+
+
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job.
+
+    Attributes:
+        name: `queued`, `running`, `step`, `done`, `failed` or `cancelled`.
+        data: Plain JSON values.
+    """
+
+    name: str
+    data: dict[str, Any]
+
+
+@dataclass(eq=False)
+class Job(Generic[R]):
+    """One search, from being asked for to being forgotten.
+
+    Attributes:
+        id: Unguessable name.
+        run: Does the work; called with the job in the worker thread.
+        close: Frees what the job holds besides memory; called once, when the job is over.
+        state: Where it stands.
+        events: Everything that happened, in order; only the last preview is kept.
+        result: What came out, once `done`.
+        error: What went wrong, one sentence, once `failed` or `cancelled`.
+        seen: When a client last asked about it (monotonic clock).
+    """
+
+    run: Callable[[Job[R]], R]
+    close: Callable[[], None]
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    state: State = "queued"
+    events: list[Event] = field(default_factory=list)
+    result: R | None = None
+    error: str | None = None
+    seen: float = field(default_factory=time.monotonic)
+    _listeners: set[Callable[[], None]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stop: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("done", "failed", "cancelled")
+
+    @property
+    def listened_to(self) -> bool:
+        """Whether a client is following the events right now."""
+        return bool(self._listeners)
+
+    def check(self) -> None:
+        """End the search here if it was cancelled: call it at every step."""
+        if self._stop is not None:
+            raise Cancelled(self._stop)
+
+    def stop(self, why: str) -> None:
+        """Ask the search to end; `check` raises from now on."""
+        self._stop = why
+
+    def report(self, name: str, **data: Any) -> None:  # noqa: ANN401 - JSON values
+        """Add an event. Clients that come late get all events, but only the last preview."""
+        with self._lock:
+            if "previews" in data:
+                self._drop_previews()
+            self._publish(Event(name, data))
+
+    def finish(self, state: State, result: R | None = None, error: str | None = None) -> None:
+        """Enter a final state, whose event is the last one."""
+        with self._lock:
+            self.state, self.result, self.error, self.seen = state, result, error, time.monotonic()
+            self._drop_previews()
+            self._publish(Event(state, {} if error is None else {"error": error}))
+        self.close()
+
+    async def follow(self, position: int = 0) -> AsyncIterator[tuple[int, Event | None]]:
+        """Yield (number, event) from a position on as they come; None is a sign of life."""
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        with self._lock:
+            self._listeners.add(wake)
+        try:
+            while True:
+                changed.clear()
+                while position < len(self.events):
+                    yield position, self.events[position]
+                    position += 1
+                if self.over and position >= len(self.events):
+                    return
+                try:
+                    await asyncio.wait_for(changed.wait(), HEARTBEAT)
+                except TimeoutError:
+                    yield position, None
+        finally:
+            with self._lock:
+                self._listeners.discard(wake)
+            self.seen = time.monotonic()
+
+    def _publish(self, event: Event) -> None:
+        self.events.append(event)
+        for wake in self._listeners:
+            wake()
+
+    def _drop_previews(self) -> None:
+        for index in range(len(self.events) - 1, -1, -1):
+            event = self.events[index]
+            if "previews" in event.data:
+                kept = {key: value for key, value in event.data.items() if key != "previews"}
+                self.events[index] = Event(event.name, kept)
+                return
+
+
+class Jobs(Generic[R]):
+    """The queue of one device and the results that are kept.
+
+    Args:
+        limits: How many wait, how long what is kept.
+        prepare: Called first thing in the worker thread: heavy imports, the default model.
+    """
+
+    def __init__(self, limits: Limits, prepare: Callable[[], None] = lambda: None) -> None:
+        self._limits, self._prepare = limits, prepare
+        self._waiting: deque[Job[R]] = deque()
+        self._running: Job[R] | None = None
+        self._kept: dict[str, Job[R]] = {}
+        self._changed = threading.Condition()
+        self._draining = self._stopped = False
+        self._mean_seconds = _MEAN_SECONDS
+        self._thread = threading.Thread(target=self._work, name="aleph-search", daemon=True)
+
+    def start(self) -> None:
+        """Start the worker."""
+        self._thread.start()
+
+    def submit(self, job: Job[R]) -> None:
+        """Queue a job.
+
+        Raises:
+            QueueFull: if all places are taken.
+            Draining: if the server is stopping.
+        """
+        with self._changed:
+            if self._draining:
+                raise Draining
+            if self._places_taken() >= self._limits.queue:
+                raise QueueFull(max(1, round(self._mean_seconds)))
+            self._kept[job.id] = job
+            self._waiting.append(job)
+            job.report("queued", position=self._places_taken())
+            self._changed.notify_all()
+
+    def get(self, job_id: str) -> Job[R] | None:
+        """Return a job by its name, None if it is unknown or forgotten."""
+        with self._changed:
+            job = self._kept.get(job_id)
+            if job:
+                job.seen = time.monotonic()
+            return job
+
+    def cancel(self, job: Job[R], why: str = "cancelled") -> None:
+        """Take a job out of the queue, or end its search at the next step."""
+        with self._changed:
+            job.stop(why)
+            if job in self._waiting:
+                self._waiting.remove(job)
+                job.finish("cancelled", error=why)
+            self._changed.notify_all()
+
+    def forget(self, job: Job[R]) -> None:
+        """Cancel a job, or drop its result."""
+        self.cancel(job)
+        with self._changed:
+            if job.over:
+                self._kept.pop(job.id, None)
+
+    def sweep(self) -> None:
+        """Cancel what nobody asks about any more and forget what was kept long enough."""
+        now, limits = time.monotonic(), self._limits
+        with self._changed:
+            jobs = list(self._kept.values())
+        for job in jobs:
+            if job.listened_to:
+                continue
+            if not job.over and now - job.seen > limits.abandoned_after:
+                self.cancel(job, "cancelled: nobody asked about it any more")
+            elif job.over and now - job.seen > limits.kept_for:
+                self.forget(job)
+        self._drop_surplus()
+
+    def drain(self) -> bool:
+        """Take no new job, cancel those that wait; return whether one is running."""
+        with self._changed:
+            self._draining = True
+            waiting, running = list(self._waiting), self._running is not None
+        for job in waiting:
+            self.cancel(job, "cancelled: the server is stopping")
+        return running
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until no job waits or runs; return whether that came about in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._places_taken(), seconds)
+
+    def stop(self) -> None:
+        """Cancel everything and end the worker."""
+        self.drain()
+        with self._changed:
+            self._stopped = True
+            if self._running:
+                self._running.stop("cancelled: the server has stopped")
+            self._changed.notify_all()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the worker to end."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _places_taken(self) -> int:
+        return len(self._waiting) + (self._running is not None)
+
+    def _work(self) -> None:
+        self._prepare()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._waiting) or self._stopped)
+                if self._stopped:
+                    return
+                job = self._running = self._waiting.popleft()
+                job.state = "running"
+            began = time.monotonic()
+            self._run(job)
+            with self._changed:
+                self._running = None
+                self._mean_seconds += 0.3 * (time.monotonic() - began - self._mean_seconds)
+                self._changed.notify_all()
+            self._drop_surplus()
+
+    def _run(self, job: Job[R]) -> None:
+        job.report("running")
+        try:
+            job.check()
+            result = job.run(job)
+            job.check()
+        except Cancelled as why:
+            job.finish("cancelled", error=str(why))
+        except AlephError as error:
+            job.finish("failed", error=str(error))
+        except MemoryError:
+            job.finish("failed", error="the picture is too large for this machine's memory")
+        except Exception as error:
+            # The worker must outlive whatever one picture does to it.
+            job.finish("failed", error=f"internal error: {type(error).__name__}")
+            raise_in_log(error)
+        else:
+            job.finish("done", result)
+
+    def _drop_surplus(self) -> None:
+        """Forget the results not asked for the longest, where there are too many or too large."""
+        with self._changed:
+            over = sorted((j for j in self._kept.values() if j.over), key=lambda j: -j.seen)
+            total = 0
+            for number, job in enumerate(over):
+                total += job.result.nbytes if job.result else 0
+                surplus = number >= self._limits.kept_results or total > self._limits.kept_bytes
+                if number > 0 and surplus and not job.listened_to:
+                    del self._kept[job.id]
+
+
+def raise_in_log(error: Exception) -> None:
+    """Write a traceback to the server's log."""
+    import logging
+
+    logging.getLogger("aleph.web").error("a job failed", exc_info=error)

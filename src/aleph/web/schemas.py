@@ -1,0 +1,148 @@
+"""What clients send and get: the options of a fill, jobs, models, samples, problems."""
+
+# No `from __future__ import annotations`: FastAPI reads the annotations of these classes.
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import Form
+from pydantic import BaseModel, Field
+
+from aleph.config import Blending, Norm, Preset, Start, Weighting
+from aleph.web.limits import MAX_CANDIDATES, MAX_STARTS, MAX_STEPS
+
+PictureFormat = Literal["png", "jpg", "webp", "tif", "avif", "bmp"]
+AnimationFormat = Literal["gif", "webp", "mp4"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+PICTURE_TYPES: dict[str, str] = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "tif": "image/tiff",
+    "avif": "image/avif",
+    "bmp": "image/bmp",
+}
+ANIMATION_TYPES: dict[str, str] = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}
+
+_EYES = r"^\s*-?\d{1,6}(\.\d{1,3})?(\s*,\s*-?\d{1,6}(\.\d{1,3})?){3}\s*$"
+
+
+@dataclass(frozen=True)
+class FillOptions:
+    """Options of a fill, one form field each; what is left out is the preset's.
+
+    They are the options of `aleph inpaint` and mean the same.
+    """
+
+    model: Annotated[
+        str | None, Form(max_length=100, description="A name of `GET /api/v1/models`.")
+    ] = None
+    preset: Annotated[Preset, Form(description="How long and how to search.")] = "balanced"
+    weighting: Annotated[
+        Weighting | None, Form(description="Weight of a known pixel by its distance to the hole.")
+    ] = None
+    norm: Annotated[Norm | None, Form(description="Norm of the context loss.")] = None
+    prior_weight: Annotated[
+        float | None, Form(ge=0, le=1000, allow_inf_nan=False, description="λ of the prior loss.")
+    ] = None
+    latent_weight: Annotated[
+        float | None,
+        Form(ge=0, le=1000, allow_inf_nan=False, description="Weight of the latent term."),
+    ] = None
+    steps: Annotated[int | None, Form(ge=0, le=MAX_STEPS, description="Steps of the search.")] = (
+        None
+    )
+    start: Annotated[Start | None, Form(description="Where the search starts.")] = None
+    starts: Annotated[
+        int | None, Form(ge=1, le=MAX_STARTS, description="Starts, searched together.")
+    ] = None
+    blending: Annotated[Blending | None, Form(description="How the fill meets its rim.")] = None
+    candidates: Annotated[
+        int, Form(ge=1, le=MAX_CANDIDATES, description="Different fills, best first.")
+    ] = 1
+    seed: Annotated[int, Form(ge=0, le=2**53 - 1, description="Seed of the random starts.")] = 0
+    eyes: Annotated[
+        list[Annotated[str, Field(pattern=_EYES)]] | None,
+        Form(
+            max_length=16,
+            description="Where a face is: `x1,y1,x2,y2`, its left and right eye in the picture, in "
+            "pixels. Repeat the field for more faces.",
+        ),
+    ] = None
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what takes the place of the preset's own values."""
+        names = ("weighting", "norm", "prior_weight", "latent_weight", "steps", "start", "starts")
+        return {name: getattr(self, name) for name in (*names, "blending")}
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str = Field(description="One sentence: what is wrong and what to do.")
+
+
+class FrameInfo(BaseModel, extra="allow"):
+    """A square of the picture that the model looked at."""
+
+    corners: list[tuple[float, float]] = Field(
+        description="Upper left, upper right, lower right, lower left corner, in pixels."
+    )
+
+
+class CandidateInfo(BaseModel):
+    """One fill."""
+
+    losses: dict[str, float] = Field(description="Losses by name, unweighted; `total` is weighted.")
+
+
+class JobInfo(BaseModel):
+    """Where a job stands."""
+
+    id: str = Field(description="Its unguessable name.")
+    state: JobState
+    error: str | None = Field(default=None, description="What went wrong, where it failed.")
+    format: PictureFormat | None = Field(
+        default=None, description="Format of the picture that was sent."
+    )
+    seconds: float | None = Field(default=None, description="Time of search and blending.")
+    width: int | None = None
+    height: int | None = None
+    candidates: list[CandidateInfo] = Field(default=[], description="The fills, best first.")
+    frames: list[FrameInfo] = Field(default=[], description="Where the model looked.")
+    report: dict[str, Any] | None = Field(
+        default=None, description="As `aleph inpaint --json` prints it."
+    )
+
+
+class ModelInfo(BaseModel):
+    """A model that is there."""
+
+    name: str
+    kind: str
+    resolution: int = Field(description="Side of its square frame in pixels.")
+    latent_dim: int
+    prior: str
+    default: bool = Field(description="Whether it is used where none is named.")
+
+
+class Models(BaseModel):
+    """The models, and what may be asked of them."""
+
+    models: list[ModelInfo]
+    presets: list[str]
+    weightings: list[str]
+    eyes: bool = Field(description="Whether faces can be pointed at by `eyes`.")
+    max_candidates: int
+    max_steps: int
+    max_pixels: int
+    max_upload_bytes: int
+
+
+class Sample(BaseModel):
+    """A picture to try things on."""
+
+    name: str
+    title: str
+    credit: str

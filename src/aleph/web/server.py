@@ -1,0 +1,142 @@
+"""Binding, telling the address, and stopping without losing what runs."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+
+import uvicorn
+
+from aleph.errors import InputError
+from aleph.web.app import Web, create_app
+from aleph.web.engine import Engine
+from aleph.web.guard import Door, is_loopback
+from aleph.web.limits import Limits
+
+_FETCHING = 2.0
+"""Seconds in which clients fetch what was finished last, before the server goes."""
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How to serve.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        token: Asked of every client; one is made up where the host is not the loopback.
+        names: Names that the server may be called by besides its address.
+        model: Default model.
+        device: As for `Inpainter.from_pretrained`.
+        grace: Seconds that SIGTERM leaves the running search to finish.
+        limits: What clients may ask for.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    names: tuple[str, ...] = ()
+    model: str | None = None
+    device: str = "auto"
+    grace: float = 60.0
+    limits: Limits = field(default_factory=Limits)
+
+
+def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: How.
+        say: Told what a person should know.
+
+    Raises:
+        InputError: if the address cannot be bound, or the token is too short to protect anything.
+        ModelError: if the default model is not there.
+    """
+    door = Door(settings.host, _token(settings), settings.names)
+    engine = Engine(settings.device, settings.model, settings.limits.preview_interval)
+    engine.models()
+    web = create_app(engine, door, settings.limits)
+    listening = _listen(settings.host, settings.port)
+    address = _address(settings.host, listening)
+    config = uvicorn.Config(
+        web.app, log_level="warning", timeout_graceful_shutdown=10, server_header=False
+    )
+    server = _Server(config, web, settings.grace, say)
+    say(f"aleph's API is at {address}  (stop with Ctrl+C)")
+    if door.token:
+        say(f"clients send the header  Authorization: Bearer {door.token}")
+    server.run(sockets=[listening])
+
+
+def _token(settings: ServeSettings) -> str | None:
+    if settings.token is not None and len(settings.token) < 8:
+        raise InputError(
+            "the token must have at least 8 characters; leave it out to get a good one"
+        )
+    if settings.token is None and not is_loopback(settings.host):
+        return secrets.token_urlsafe(24)
+    return settings.token
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise InputError(
+            f"cannot listen on {host}, port {port}: {reason}; choose another with --port"
+        ) from None
+    listening.listen(128)
+    return listening
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    """Return the address of the API."""
+    port = listening.getsockname()[1]
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    shown = f"[{name}]" if ":" in name else name
+    return f"http://{shown}:{port}/api/v1"
+
+
+class _Server(uvicorn.Server):
+    """Goes on serving after the first SIGTERM until the running search is finished."""
+
+    def __init__(
+        self, config: uvicorn.Config, web: Web, grace: float, say: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._web, self._grace, self._say = web, grace, say
+        self._draining = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: at once on SIGINT, after the running search on SIGTERM."""
+        # A signal may arrive while its own thread holds the lock of the jobs.
+        if sig == signal.SIGTERM and not self._draining:
+            self._draining = True
+            threading.Thread(target=self._drain, daemon=True).start()
+            return
+        threading.Thread(target=self._web.jobs.stop, daemon=True).start()
+        super().handle_exit(sig, frame)
+
+    def _drain(self) -> None:
+        jobs = self._web.jobs
+        if jobs.drain():
+            self._say(f"stopping: the running search has {self._grace:.0f} s to finish")
+            if jobs.wait_idle(self._grace):
+                time.sleep(_FETCHING)
+            else:
+                self._say("stopping: the running search did not finish and is cancelled")
+        jobs.stop()
+        self.should_exit = True

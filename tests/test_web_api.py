@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+with warnings.catch_warnings():
+    # Newer releases of Starlette prefer httpx2; both work.
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+from aleph.inpainter import Inpainter
+from aleph.web.app import create_app
+from aleph.web.engine import Engine
+from aleph.web.guard import Door
+from aleph.web.limits import Limits
+from helpers import noise, some_hole
+
+HERE = "http://127.0.0.1:8000"
+
+
+def png(pixels: NDArray[Any]) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+IMAGE, HOLE = noise(24, 24), some_hole(24, 24)
+FILES = {"image": png(IMAGE), "mask": png(HOLE.astype(np.uint8) * np.uint8(255))}
+LONG = {"steps": "2000", "preset": "yeh2017"}
+
+
+@pytest.fixture
+def client(tiny_folder: Path) -> Iterator[TestClient]:
+    limits = Limits(upload_bytes=100_000, pixels=10_000, queue=2)
+    web = create_app(Engine("cpu", str(tiny_folder)), limits=limits)
+    with TestClient(web.app, base_url=HERE) as client:
+        yield client
+
+
+def submit(client: TestClient, **options: str) -> str:
+    answer = client.post("/api/v1/inpaint?wait=false", files=FILES, data=options)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"].endswith(answer.json()["id"])
+    return f"/api/v1/jobs/{answer.json()['id']}"
+
+
+def wait_for(client: TestClient, job: str, *states: str) -> dict[str, Any]:
+    for _ in range(600):
+        info: dict[str, Any] = client.get(job).json()
+        if info["state"] in states:
+            return info
+        time.sleep(0.05)
+    raise AssertionError(info)
+
+
+def test_the_api_gives_the_pixels_of_the_inpainter(client: TestClient, tiny: Inpainter) -> None:
+    options = {"preset": "fast", "steps": "5", "seed": "3", "weighting": "inverse"}
+    answer = client.post("/api/v1/inpaint", files=FILES, data=options)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    expected = tiny(IMAGE, HOLE, preset="fast", steps=5, seed=3, weighting="inverse").image
+    assert np.array_equal(np.asarray(Image.open(BytesIO(answer.content))), expected)
+
+
+def test_a_job_tells_its_steps_and_leaves_candidates_and_an_animation(client: TestClient) -> None:
+    job = submit(client, steps="6", candidates="2")
+    lines = client.get(f"{job}/events").text.splitlines()
+    names = [line[7:] for line in lines if line.startswith("event: ")]
+    assert names == ["queued", "running", *["step"] * 7, "done"]
+    steps = [json.loads(line[6:]) for line in lines if line.startswith('data: {"step"')]
+    assert [step["step"] for step in steps] == list(range(7))
+    info = client.get(job).json()
+    assert (info["state"], len(info["candidates"]), info["width"]) == ("done", 2, 24)
+    first, second = (client.get(f"{job}/result?candidate={k}").content for k in (0, 1))
+    assert first != second
+    assert client.get(f"{job}/result?candidate=2").status_code == 404
+    thumbnail = Image.open(BytesIO(client.get(f"{job}/result?side=16").content))
+    assert thumbnail.size == (16, 16)
+    assert client.get(f"{job}/animation?format=gif").content.startswith(b"GIF8")
+    assert client.delete(job).status_code == 204
+    assert client.get(f"{job}/result").status_code == 404
+
+
+def test_a_full_queue_refuses_and_a_cancelled_job_frees_its_place(client: TestClient) -> None:
+    jobs = [submit(client, **LONG), submit(client, **LONG)]
+    refused = client.post("/api/v1/inpaint", files=FILES)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    wait_for(client, jobs[0], "running")
+    assert client.get(f"{jobs[0]}/result").status_code == 409
+    for job in jobs:
+        assert client.delete(job).status_code == 204
+    for _ in range(100):
+        if (answer := client.post("/api/v1/inpaint", files=FILES)).status_code == 200:
+            break
+        time.sleep(0.05)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "status", "sentence"),
+    [
+        ({"image": b"no picture"}, {}, 422, "not a picture"),
+        ({"image": png(noise(101, 100))}, {}, 413, "101"),
+        ({"image": bytes(200_000)}, {}, 413, "too large"),
+        ({"mask": png(np.zeros((24, 24), np.uint8))}, {}, 422, "nothing to fill"),
+        ({}, {"steps": "2001"}, 422, "steps"),
+        ({}, {"candidates": "13"}, 422, "candidates"),
+        ({}, {"model": "/etc"}, 422, "unknown model"),
+        ({}, {"prior_weight": "nan"}, 422, "prior_weight"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_one_sentence(
+    files: dict[str, bytes], options: dict[str, str], status: int, sentence: str,
+    client: TestClient,
+) -> None:  # fmt: skip
+    answer = client.post("/api/v1/inpaint", files={**FILES, **files}, data=options)
+    assert answer.status_code == status, answer.text
+    assert sentence in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
+    ],
+)
+def test_foreign_hosts_and_origins_are_refused(headers: dict[str, str], client: TestClient) -> None:
+    assert client.get("/api/v1/models").status_code == 200
+    assert client.get("/api/v1/models", headers={"origin": HERE}).status_code == 200
+    assert client.get("/api/v1/models", headers=headers).status_code == 403
+
+
+def test_beyond_the_loopback_a_token_is_demanded(tiny_folder: Path) -> None:
+    web = create_app(Engine("cpu", str(tiny_folder)), Door("0.0.0.0", "open sesame"))
+    with TestClient(web.app, base_url="http://192.168.0.7") as client:
+        models = "/api/v1/models"
+        assert client.get(models).status_code == 401
+        assert client.get(models, headers={"authorization": "Bearer wrong"}).status_code == 401
+        right = {"authorization": "Bearer open sesame"}
+        assert client.get(models, headers=right).status_code == 200
+
+
+def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
+    weights = client.post("/api/v1/weights", files={"mask": FILES["mask"]})
+    levels = np.asarray(Image.open(BytesIO(weights.content)))
+    assert levels[HOLE].max() == 0
+    assert levels.max() == 255
+    for sample in client.get("/api/v1/samples").json():
+        parts = [client.get(f"/api/v1/samples/{sample['name']}/{p}") for p in ("image", "mask")]
+        sizes = {Image.open(BytesIO(part.content)).size for part in parts}
+        assert len(sizes) == 1
