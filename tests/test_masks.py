@@ -142,7 +142,7 @@ def test_masks_of_the_same_seed_are_the_same_on_every_machine() -> None:
         (np.full((4, 4), 0.5), "boolean or uint8"),
         (np.ones((4, 4, 3), np.uint8), "shape"),
         (np.ones(4, np.uint8), "shape"),
-        (None, "shape"),
+        (None, "nothing says what is missing"),
         ("centre", "did you mean 'center'"),
         ("stroke", "did you mean 'strokes'"),
         ("no/such.png", "does not exist"),

@@ -6,60 +6,213 @@ This is the only module that thresholds, and the home of the named masks of the 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
-from aleph.errors import InputError, unknown_name
-from aleph.images import open_picture, upright
+from aleph.config import check_whole
+from aleph.errors import InputError, MaskWarning, shown, unknown_name
+from aleph.photos import Photo, PhotoLike, read_photo
 
 Hole = NDArray[np.bool_]
 """Boolean array (H, W), True = missing."""
 
-MaskLike = NDArray[Any] | Image.Image | str | os.PathLike[str]
-"""What users may give as a mask: boolean or uint8 array (H, W), PIL image, path, or a name."""
+MaskSource = NDArray[Any] | Image.Image | str | os.PathLike[str]
+"""A boolean or uint8 array (H, W), a PIL image, a path, `alpha`, or the name of a mask."""
 
 FILE_THRESHOLD = 128
 """Grey values of a picture used as a mask from here up are missing: feathered and JPEG-compressed
 edges are cut half-way."""
 
+ALPHA = "alpha"
+"""The mask that a photo's own alpha channel is: transparent = missing."""
 
-def read_hole(mask: MaskLike, shape: tuple[int, int], seed: int = 0) -> Hole:
+TOLERANCE = 40
+"""How far each channel may be from the colour that marks damage: JPEG moves colours about."""
+
+_MOST = 0.9
+"""Larger shares of missing pixels look like a mask the other way round."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A mask with what is to be done to it.
+
+    Attributes:
+        source: What marks the missing pixels: an array (H, W) of the photo's size, nonzero =
+            missing; a picture of the photo's aspect, light (128 and up) = missing; `alpha`: the
+            photo's transparent pixels; or `center`, `half`, `random`, `pattern`, `strokes`.
+        color: A colour painted over the damage, as `#ff00ff`, `red` or (255, 0, 255): the pixels
+            of that colour are missing. It is looked for in `source`, a picture, or in the photo
+            itself where there is none.
+        tolerance: Largest difference from `color` in any channel, 0 to 255.
+        invert: Whether the marked pixels are the known ones.
+        grow: Pixels of the photo by which the hole is widened on all sides.
+
+    Raises:
+        InputError: if an option is out of range, or nothing says what is missing.
+    """
+
+    source: MaskSource | None = None
+    color: str | tuple[int, int, int] | None = None
+    tolerance: int = TOLERANCE
+    invert: bool = False
+    grow: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole("tolerance", self.tolerance, 0, 255)
+        check_whole("grow", self.grow, 0, 10_000)
+        if self.color is not None:
+            _rgb(self.color)
+            if isinstance(self.source, str) and self.source in (ALPHA, *NAMED_MASKS):
+                raise InputError(
+                    f"the mask '{self.source}' holds no colours: give it or a mask colour, not both"
+                )
+        elif self.source is None:
+            raise InputError(
+                "nothing says what is missing: give a mask, or the colour painted over the damage"
+            )
+
+
+MaskLike = Mask | MaskSource
+"""What users may give as a mask."""
+
+
+def read_damaged(image: PhotoLike, mask: MaskLike, seed: int = 0) -> tuple[Photo, Hole]:
+    """Read a damaged photo and its hole.
+
+    Where the alpha channel is the mask, the photo returned is opaque in the hole, so that the fill
+    will be seen.
+
+    Raises:
+        InputError: as `read_photo` and `read_hole`.
+    """
+    photo = read_photo(image)
+    hole = read_hole(mask, photo.shape, seed, photo)
+    source = mask.source if isinstance(mask, Mask) else mask
+    by_alpha = isinstance(source, str) and source == ALPHA
+    return (photo.opaque(hole) if by_alpha else photo), hole
+
+
+def read_hole(
+    mask: MaskLike, shape: tuple[int, int], seed: int = 0, photo: Photo | None = None
+) -> Hole:
     """Return any mask that users may give as a new hole of `shape` (H, W).
 
-    Arrays are missing where nonzero; pictures where their grey value is 128 or more; a name of
-    `NAMED_MASKS` is generated for the shape.
+    Arrays are missing where nonzero; pictures, scaled to the shape, where their grey value is 128
+    or more; a name of `NAMED_MASKS` is generated for the shape.
+
+    Args:
+        mask: The mask.
+        shape: Height and width of the photo.
+        seed: Seed of a named mask.
+        photo: The photo, for masks that lie in itself: its alpha, or a colour painted over it.
 
     Raises:
         InputError: if it cannot be read, has another size, or has no missing or no known pixel.
+
+    Warns:
+        MaskWarning: if more than nine tenths are missing.
     """
-    if isinstance(mask, str) and mask in NAMED_MASKS:
-        hole = named_hole(mask, shape, seed)
-    elif isinstance(mask, str | os.PathLike):
-        hole = _picture_hole(_open_mask(mask))
-    elif isinstance(mask, Image.Image):
-        hole = _picture_hole(mask)
+    options = mask if isinstance(mask, Mask) else Mask(mask)
+    source = options.source
+    if isinstance(source, str) and source in NAMED_MASKS:
+        hole = named_hole(source, shape, seed)
+    elif options.color is None and not isinstance(source, str | os.PathLike | Image.Image):
+        hole = _array_hole(np.asarray(source))
+        if hole.shape != shape:
+            raise InputError(f"{_sizes(hole.shape, shape)}; they must have the same size")
     else:
-        hole = _array_hole(np.asarray(mask))
-    if hole.shape != shape:
-        raise InputError(
-            f"the mask is {hole.shape[1]}×{hole.shape[0]} pixels but the image "
-            f"{shape[1]}×{shape[0]}; they must have the same size"
-        )
+        hole = _fitted(_missingness(options, photo), shape) >= FILE_THRESHOLD
+    hole = ~hole if options.invert else hole
+    hole = _grown(hole, options.grow)
     check_hole(hole)
+    _warn_of_most(hole, options.invert)
     return hole
 
 
-def _open_mask(mask: str | os.PathLike[str]) -> Image.Image:
-    """Open a mask's file; a bare word that is no file was probably meant as a name."""
+def _missingness(mask: Mask, photo: Photo | None) -> NDArray[np.uint8]:
+    """Return how missing each pixel of a picture is: uint8 (H, W), 255 = wholly."""
+    source = mask.source
+    if isinstance(source, str) and source == ALPHA:
+        if photo is None or photo.alpha is None:
+            raise InputError("the mask 'alpha' needs a photo with an alpha channel; this has none")
+        return np.asarray(255 - photo.alpha, np.uint8)
+    if source is None:
+        if photo is None:
+            raise InputError("a colour painted over the damage needs the photo that it is in")
+        marked = photo
+    else:
+        marked = _read_mask(source)
+    if mask.color is None:
+        return np.asarray(Image.fromarray(marked.pixels).convert("L"), np.uint8)
+    distance = np.abs(marked.pixels.astype(np.int16) - np.array(_rgb(mask.color))).max(axis=2)
+    return (distance <= mask.tolerance).astype(np.uint8) * np.uint8(255)
+
+
+def _rgb(color: str | tuple[int, int, int]) -> tuple[int, int, int]:
+    try:
+        values = ImageColor.getrgb(color)[:3] if isinstance(color, str) else tuple(color)
+    except (ValueError, TypeError):
+        values = ()
+    if len(values) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in values):
+        raise InputError(f"{shown(color)} is no colour: give one as #ff00ff or by name")
+    return values[0], values[1], values[2]
+
+
+def _read_mask(mask: MaskSource) -> Photo:
+    """Read a mask's picture; a bare word that is no file was probably meant as a name."""
     looks_like_name = isinstance(mask, str) and mask.replace("-", "").isalnum()
-    if looks_like_name and not os.path.exists(mask):  # noqa: PTH110 - any PathLike
-        raise InputError(unknown_name("mask", str(mask), NAMED_MASKS) + ", and no such file")
-    return open_picture(mask, "mask")
+    if looks_like_name and not os.path.exists(str(mask)):  # noqa: PTH110 - any PathLike
+        raise InputError(
+            unknown_name("mask", str(mask), [*NAMED_MASKS, ALPHA]) + ", and no such file"
+        )
+    return read_photo(mask, "mask")
+
+
+def _fitted(field: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale a mask to the photo's size; their aspects may differ by a pixel's rounding."""
+    if field.shape == shape:
+        return field
+    (height, width), (rows, columns) = shape, field.shape
+    if abs(columns * height - rows * width) > max(height, width, rows, columns):
+        raise InputError(
+            f"{_sizes(field.shape, shape)}; they must have the same size, or at least the same "
+            "proportions"
+        )
+    how = cv2.INTER_AREA if rows > height else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(field, (width, height), interpolation=how), np.uint8)
+
+
+def _sizes(mask: tuple[int, ...], image: tuple[int, ...]) -> str:
+    return f"the mask is {mask[1]}×{mask[0]} pixels but the image {image[1]}×{image[0]}"
+
+
+def _grown(hole: Hole, pixels: int) -> Hole:
+    """Widen a hole by a number of pixels, measured as the crow flies."""
+    if pixels == 0 or not hole.any():
+        return hole
+    known = (~hole).astype(np.uint8)
+    distance = cv2.distanceTransform(known, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance <= pixels + 1e-3)
+
+
+def _warn_of_most(hole: Hole, inverted: bool) -> None:
+    share = float(hole.mean())
+    if share > _MOST:
+        switch = "leave out" if inverted else "use"
+        warnings.warn(
+            f"{share:.0%} of the image is marked as missing; if the mask is the wrong way round, "
+            f"{switch} --invert-mask (in Python: Mask(…, invert=True))",
+            MaskWarning,
+            stacklevel=2,
+        )
 
 
 def check_hole(hole: Hole) -> None:
@@ -72,16 +225,6 @@ def check_hole(hole: Hole) -> None:
         raise InputError("the mask marks no pixel as missing: there is nothing to fill")
     if hole.all():
         raise InputError("the mask marks every pixel as missing: there is nothing to go by")
-
-
-def _picture_hole(picture: Image.Image) -> Hole:
-    try:
-        picture.load()
-    except OSError as error:
-        raise InputError(f"the mask is damaged and cannot be decoded: {error}") from None
-    picture = upright(picture)
-    grey = picture.convert("LA") if "A" in picture.getbands() else picture.convert("L")
-    return np.asarray(grey.getchannel(0)) >= FILE_THRESHOLD
 
 
 def _array_hole(mask: NDArray[Any]) -> Hole:
