@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -141,6 +142,22 @@ class Inpainting:
                 the photo.
         """
         write_photo(self._photo, self._fill(candidate), self.hole, path)
+
+    def save_all(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write every candidate: the best to `path`, the others beside it as NAME-2, NAME-3, ….
+
+        Returns:
+            What was written.
+
+        Raises:
+            OutputError: as `save`.
+        """
+        first = Path(path)
+        later = range(2, len(self.candidates) + 1)
+        paths = [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in later)]
+        for number, target in reversed(list(enumerate(paths))):  # the best last: then all are there
+            self.save(target, number)
+        return paths
 
     def _fill(self, candidate: int) -> Pixels:
         check_whole("candidate", candidate, 0, len(self.candidates) - 1)

@@ -153,7 +153,7 @@ def _missingness(mask: Mask, photo: Photo | None) -> NDArray[np.uint8]:
     if mask.color is None:
         return np.asarray(Image.fromarray(marked.pixels).convert("L"), np.uint8)
     distance = np.abs(marked.pixels.astype(np.int16) - np.array(_rgb(mask.color))).max(axis=2)
-    return (distance <= mask.tolerance).astype(np.uint8) * np.uint8(255)
+    return np.where(distance <= mask.tolerance, 255, 0).astype(np.uint8)
 
 
 def _rgb(color: str | tuple[int, int, int]) -> tuple[int, int, int]:
@@ -314,10 +314,11 @@ def named_hole(name: str, shape: tuple[int, int], seed: int = 0) -> Hole:
     """Generate a named mask; the same name, shape and seed give the same hole on every machine.
 
     Raises:
-        InputError: if the name is unknown.
+        InputError: if the name is unknown, or the seed is negative.
     """
     if name not in NAMED_MASKS:
         raise InputError(unknown_name("mask", name, NAMED_MASKS))
+    check_whole("seed", seed, 0, 2**63 - 1)
     rng = np.random.default_rng([seed, *name.encode()])
     hole = NAMED_MASKS[name](shape, rng)
     while not hole.any() or hole.all():  # strokes can leave a small picture
