@@ -136,7 +136,10 @@ def inpaint(
     invert_mask: Annotated[
         bool, typer.Option("--invert-mask", help="What the mask marks is known.")
     ] = False,
-    grow: Annotated[int, typer.Option(help="Pixels by which the hole is widened.")] = 0,
+    grow: Annotated[
+        int | None,
+        typer.Option(help="Pixels by which the hole is widened (4 for --mask-color in a JPEG)."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
     preset: Annotated[str, typer.Option(help="fast, balanced, thorough or yeh2017.")] = "balanced",
     weighting: Annotated[

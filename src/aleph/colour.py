@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 
 from aleph.images import Pixels
 
@@ -21,6 +21,9 @@ Space = Literal["1", "L", "RGB", "CMYK"]
 
 BANDS: dict[Space, int] = {"1": 1, "L": 1, "RGB": 3, "CMYK": 4}
 """Colour channels of each space, alpha not counted."""
+
+_DOTS = 2.0
+"""Pixels over which the dots of a black and white photo are averaged to its greys."""
 
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
@@ -62,7 +65,7 @@ def from_srgb(pixels: Pixels, space: Space, profile: bytes | None) -> NDArray[np
     transforms = _transforms(profile, mode)
     own = picture.convert(mode) if transforms is None else _applied(picture, transforms[1])
     if space == "1":
-        own = own.convert("1").convert("L")
+        own = own.filter(ImageFilter.GaussianBlur(_DOTS)).convert("1").convert("L")
     colours = np.array(own)
     return colours if colours.ndim == 3 else colours[:, :, None]
 

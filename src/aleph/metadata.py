@@ -27,6 +27,12 @@ _DESCRIPTIVE = (
 )
 """The tags of a TIFF that tell of the photo; all others tell how its pixels are stored."""
 
+_DAMAGED = (
+    *(struct.error, SyntaxError, ValueError, TypeError, KeyError),
+    *(IndexError, OSError, AttributeError, OverflowError),
+)
+"""What PIL raises on EXIF data that make no sense."""
+
 _INTEROPERABILITY = 40965
 """A tag of the EXIF directory that points into the old file."""
 
@@ -61,13 +67,16 @@ class Metadata:
 
 
 def read_exif(picture: Image.Image) -> tuple[int, bytes]:
-    """Return the orientation, 1 to 8, and the EXIF data; damaged data count as none.
+    """Return the orientation, 1 to 8, and the EXIF data.
 
+    Of data that cannot be understood, and so might not be written either, the orientation is kept.
     To be called before a TIFF is decoded: PIL turns it upright then and forgets how it lay.
     """
+    orientation = 1
     try:
         exif = picture.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
+        lies = exif.get(ExifTags.Base.Orientation, 1)
+        orientation = lies if lies in range(1, 9) else 1
         raw: bytes = picture.info.get("exif", b"")
         if picture.format == "TIFF":
             raw = _described(exif)
@@ -75,10 +84,10 @@ def read_exif(picture: Image.Image) -> tuple[int, bytes]:
             raw = exif.tobytes()
         if raw and not raw.startswith(_EXIF_HEADER):
             raw = _EXIF_HEADER + raw
-        tiff_tags(Metadata(exif=raw))  # what cannot be understood cannot be written either
-    except (struct.error, SyntaxError, ValueError, TypeError, KeyError, OSError):
-        return 1, b""
-    return (orientation if orientation in range(1, 9) else 1), raw
+        tiff_tags(Metadata(exif=raw)).tobytes()
+    except _DAMAGED:
+        return orientation, _lying(orientation)
+    return orientation, raw
 
 
 def read_metadata(
@@ -205,7 +214,9 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
 
 
 def _lying(orientation: int) -> bytes:
-    """Return EXIF data that say how the pixels lie, and nothing else."""
+    """Return EXIF data that say how the pixels lie, and nothing else; none if they are upright."""
+    if orientation == 1:
+        return b""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     return exif.tobytes()
