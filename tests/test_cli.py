@@ -155,14 +155,14 @@ def test_an_older_result_is_replaced_and_the_inputs_are_left_alone(
 
 BAD_INPAINT: dict[str, tuple[tuple[str, ...], str]] = {
     "missing image": (("nowhere.png",), "image 'nowhere.png' does not exist"),
-    "folder for an image": (("model",), "is a folder"),
+    "folder without pictures": (("model",), "no picture in the folder 'model'"),
     "corrupt image": (("text.png",), "'text.png' is not a picture"),
     "truncated image": (("cut.png",), "'cut.png' is damaged"),
     "not square": (("wide.png", "-m", "center"), "30×20 pixels; only square"),
     "missing mask": (("-m", "no/mask.png"), "mask 'no/mask.png' does not exist"),
     "corrupt mask": (("-m", "text.png"), "mask 'text.png' is not a picture"),
     "truncated mask": (("-m", "cut.png"), "mask 'cut.png' is damaged"),
-    "sizes that differ": (("-m", "small.png"), "the mask is 10×10 pixels but the image 20×20"),
+    "sizes that differ": (("-m", "small.png"), "the mask is 10×16 pixels but the image 20×20"),
     "empty hole": (("-m", "black.png"), "nothing to fill"),
     "nothing known": (("-m", "white.png"), "nothing to go by"),
     "unknown mask": (("-m", "centre"), "did you mean 'center'"),
@@ -204,7 +204,7 @@ def test_bad_input_gets_one_sentence_and_code_2_and_nothing_is_written(
     whole = (scene / "image.png").read_bytes()
     (scene / "cut.png").write_bytes(whole[: len(whole) // 2])
     Image.fromarray(noise(20, 30)).save(scene / "wide.png")
-    Image.new("L", (10, 10), 255).save(scene / "small.png")
+    Image.new("L", (10, 16), 255).save(scene / "small.png")
     Image.new("L", (20, 20), 0).save(scene / "black.png")
     Image.new("L", (20, 20), 255).save(scene / "white.png")
     (scene / "folder.png").mkdir()

@@ -31,6 +31,7 @@ def test_known_pixels_come_back_bit_for_bit_with_every_preset(
     assert not np.array_equal(result.image[hole], image[hole])
 
 
+@pytest.mark.filterwarnings("ignore::aleph.MaskWarning")
 @settings(max_examples=25)
 @given(
     side=st.integers(2, 70),
@@ -227,6 +228,7 @@ def test_a_fine_scratch_in_a_large_picture_is_filled(tiny: Inpainter) -> None:
     assert result.history["context"][0] > 0
 
 
+@pytest.mark.filterwarnings("ignore::aleph.MaskWarning")
 def test_too_little_known_at_the_models_resolution_is_refused(tiny: Inpainter) -> None:
     hole = np.ones((160, 160), bool)
     hole[0, 0] = False

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
-from aleph.errors import InputError
-from aleph.masks import NAMED_MASKS, named_hole, read_hole
-from helpers import some_hole, write_mask
+from aleph.errors import InputError, MaskWarning
+from aleph.masks import NAMED_MASKS, Mask, named_hole, read_damaged, read_hole
+from helpers import noise, some_hole, write_mask
 
 NAMES = ["center", "half", "random", "pattern", "strokes"]
 
@@ -142,7 +144,7 @@ def test_masks_of_the_same_seed_are_the_same_on_every_machine() -> None:
         (np.full((4, 4), 0.5), "boolean or uint8"),
         (np.ones((4, 4, 3), np.uint8), "shape"),
         (np.ones(4, np.uint8), "shape"),
-        (None, "shape"),
+        (None, "nothing says what is missing"),
         ("centre", "did you mean 'center'"),
         ("stroke", "did you mean 'strokes'"),
         ("no/such.png", "does not exist"),
@@ -183,3 +185,154 @@ def test_a_damaged_mask_that_pil_has_only_begun_to_read_is_refused(tmp_path: Pat
 def test_an_image_too_small_for_a_named_mask_is_refused() -> None:
     with pytest.raises(InputError, match="too small"):
         named_hole("center", (1, 1))
+
+
+# --- masks as people have them ----------------------------------------------------------------
+
+
+def photo_with_alpha(hole: NDArray[np.bool_]) -> Image.Image:
+    picture = Image.fromarray(noise(*hole.shape))
+    picture.putalpha(Image.fromarray(np.where(hole, 0, 255).astype(np.uint8)))
+    return picture
+
+
+def test_the_transparent_pixels_are_missing_and_become_opaque() -> None:
+    hole = some_hole(12, 16)
+    photo, found = read_damaged(photo_with_alpha(hole), "alpha")
+    assert np.array_equal(found, hole)
+    assert photo.alpha is not None
+    assert (photo.alpha == 255).all()
+
+
+def test_with_another_mask_the_alpha_channel_is_left_alone() -> None:
+    hole = some_hole(12, 16)
+    photo, _ = read_damaged(photo_with_alpha(~hole), hole)
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha == 255, hole)
+
+
+def test_a_half_transparent_rim_is_cut_half_way() -> None:
+    picture = Image.fromarray(noise(1, 4)).convert("RGBA")
+    picture.putalpha(Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)))
+    assert read_damaged(picture, "alpha")[1].tolist() == [[True, True, False, False]]
+
+
+@pytest.mark.parametrize("mask", ["alpha", Mask("alpha", grow=2)])
+def test_a_photo_without_alpha_has_no_such_mask(mask: object) -> None:
+    with pytest.raises(InputError, match="needs a photo with an alpha channel"):
+        read_damaged(noise(8, 8), mask)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("color", ["#ff00ff", "magenta", (255, 0, 255)])
+def test_a_colour_painted_over_the_damage_marks_it(color: str | tuple[int, int, int]) -> None:
+    hole = some_hole(12, 16)
+    pixels = noise(12, 16) // 2
+    pixels[hole] = (250, 9, 255)
+    assert np.array_equal(read_damaged(pixels, Mask(color=color, tolerance=9))[1], hole)
+    with pytest.raises(InputError, match="no pixel as missing"):
+        read_damaged(pixels, Mask(color=color, tolerance=8))
+
+
+def test_the_colour_may_be_painted_on_another_picture_even_of_another_size() -> None:
+    hole = some_hole(12, 16)
+    painted = np.where(hole[:, :, None], (0, 255, 0), (90, 80, 70)).astype(np.uint8)
+    large = Image.fromarray(painted).resize((64, 48), Image.Resampling.NEAREST)
+    found = read_damaged(noise(12, 16), Mask(large, color="lime"))[1]
+    assert np.array_equal(found, hole)
+
+
+def test_a_painted_colour_is_found_again_after_jpeg(tmp_path: Path) -> None:
+    smooth = np.linspace(20, 200, 96 * 96 * 3).reshape(96, 96, 3).astype(np.uint8)
+    hole = np.zeros((96, 96), bool)
+    hole[20:40, 10:80] = hole[50:90, 60:68] = True
+    plain = smooth.copy()
+    smooth[hole] = (255, 0, 255)
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=75)
+    with Image.open(tmp_path / "a.jpg") as picture:
+        tinted = np.abs(np.array(picture).astype(int) - plain).max(axis=2) > 40
+    found = read_damaged(tmp_path / "a.jpg", Mask(color="#ff00ff"))[1]
+    assert found[hole].all()
+    assert not (tinted & ~found).any()
+    assert found.sum() < 2.2 * hole.sum()
+
+
+@given(factor=st.integers(1, 5), seed=st.integers(0, 99))
+def test_a_larger_mask_of_the_same_proportions_is_scaled(factor: int, seed: int) -> None:
+    hole = named_hole("pattern", (9, 14), seed)
+    large = Image.fromarray(np.kron(hole, np.full((factor, factor), 255)).astype(np.uint8))
+    assert np.array_equal(read_hole(large, (9, 14)), hole)
+
+
+@pytest.mark.parametrize(
+    ("mask", "image"), [((75, 100), (301, 402)), ((301, 402), (75, 100)), ((10, 10), (20, 21))]
+)
+def test_proportions_may_differ_by_a_rounding(
+    mask: tuple[int, int], image: tuple[int, int]
+) -> None:
+    found = read_hole(Image.fromarray(some_hole(*mask)), image)
+    assert found.shape == image
+    assert abs(found.mean() - some_hole(*mask).mean()) < 0.05
+
+
+@pytest.mark.parametrize(("mask", "image"), [((75, 100), (100, 75)), ((64, 64), (64, 70))])
+def test_other_proportions_are_refused(mask: tuple[int, int], image: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="same proportions"):
+        read_hole(Image.fromarray(some_hole(*mask)), image)
+
+
+def test_a_mask_lies_on_the_photo_as_it_is_seen(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise(12, 16)).save(tmp_path / "photo.jpg", exif=exif)
+    photo, found = read_damaged(tmp_path / "photo.jpg", Image.fromarray(some_hole(16, 12)))
+    assert photo.shape == (16, 12)
+    assert np.array_equal(found, some_hole(16, 12))
+
+
+def test_an_inverted_mask_is_the_other_pixels() -> None:
+    hole = some_hole(9, 12)
+    assert np.array_equal(read_hole(Mask(~hole, invert=True), (9, 12)), hole)
+
+
+@given(grow=st.integers(0, 6), seed=st.integers(0, 99))
+def test_a_grown_hole_is_all_that_is_no_farther_than_that(grow: int, seed: int) -> None:
+    hole = named_hole("strokes", (14, 17), seed)
+    rows, columns = np.indices(hole.shape)
+    places = np.argwhere(hole)
+    away = np.hypot(rows[:, :, None] - places[:, 0], columns[:, :, None] - places[:, 1]).min(2)
+    expected = away <= grow
+    if expected.all():
+        with pytest.raises(InputError, match="every pixel"):
+            read_hole(Mask(hole, grow=grow), hole.shape)
+    elif expected.mean() <= 0.9:
+        assert np.array_equal(read_hole(Mask(hole, grow=grow), hole.shape), expected)
+
+
+def test_a_mask_that_looks_inverted_is_used_but_remarked_upon() -> None:
+    hole = some_hole(20, 20)
+    hole[:, 8:] = False
+    with pytest.warns(MaskWarning, match="use --invert-mask"):
+        assert np.array_equal(read_hole(~hole, (20, 20)), ~hole)
+    with pytest.warns(MaskWarning, match="leave out --invert-mask"):
+        read_hole(Mask(hole, invert=True), (20, 20))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({}, "nothing says what is missing"),
+        ({"color": "#ff00f"}, "no colour"),
+        ({"color": "puce?"}, "no colour"),
+        ({"color": (1, 2)}, "no colour"),
+        ({"color": (1, 2, 300)}, "no colour"),
+        ({"source": "alpha", "color": "red"}, "not both"),
+        ({"source": "center", "color": "red"}, "not both"),
+        ({"source": "center", "grow": -1}, "grow"),
+        ({"source": "center", "grow": 1.5}, "grow"),
+        ({"color": "red", "tolerance": 256}, "tolerance"),
+    ],
+)
+def test_a_mask_with_a_wrong_option_is_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        Mask(**wrong)
+    assert "\n" not in str(caught.value)

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from aleph.errors import (
         AlephError,
         InputError,
+        MaskWarning,
         MissingDependencyError,
         ModelError,
         OutputError,
         TrainingError,
     )
     from aleph.inpainter import Candidate, Inpainter, Inpainting
+    from aleph.masks import Mask
+    from aleph.photos import Photo, read_photo
     from aleph.search import SearchStep
     from aleph.weighting import context_weight
     from aleph.zoo import list_models, load_model
@@ -35,10 +38,13 @@ _HOMES = {
     "InputError": "errors",
     "Inpainter": "inpainter",
     "Inpainting": "inpainter",
+    "Mask": "masks",
+    "MaskWarning": "errors",
     "MissingDependencyError": "errors",
     "ModelConfig": "config",
     "ModelError": "errors",
     "OutputError": "errors",
+    "Photo": "photos",
     "SearchConfig": "config",
     "SearchStep": "search",
     "Settings": "config",
@@ -47,6 +53,7 @@ _HOMES = {
     "context_weight": "weighting",
     "list_models": "zoo",
     "load_model": "zoo",
+    "read_photo": "photos",
 }
 
 __all__ = [
@@ -55,10 +62,13 @@ __all__ = [
     "Inpainter",
     "Inpainting",
     "InputError",
+    "Mask",
+    "MaskWarning",
     "MissingDependencyError",
     "ModelConfig",
     "ModelError",
     "OutputError",
+    "Photo",
     "SearchConfig",
     "SearchStep",
     "Settings",
@@ -68,6 +78,7 @@ __all__ = [
     "context_weight",
     "list_models",
     "load_model",
+    "read_photo",
 ]
 
 

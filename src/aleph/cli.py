@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aleph import __version__
-from aleph.errors import AlephError, InputError, MissingDependencyError
+from aleph.errors import AlephError, InputError, MaskWarning, MissingDependencyError
 
 if TYPE_CHECKING:
+    from aleph.masks import Mask
     from aleph.search import SearchStep
 
 app = typer.Typer(
@@ -63,42 +66,80 @@ def _root(
 
 
 @contextmanager
-def _search_bar(quiet: bool) -> Iterator[Any]:
-    """Show a bar of the search's steps; yields the callback for the search."""
+def _bar(what: str, quiet: bool) -> Iterator[Any]:
+    """Show a bar with the time left; yields what moves it: `move(done, total, note)`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("searching"),
+        TextColumn(what),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} {task.fields[loss]}"),
+        TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
     console = Console(stderr=True, quiet=quiet)
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("searching", total=None, loss="")
+        task = bar.add_task(what, total=None, note="")
+
+        def move(done: float, total: int, note: str) -> None:
+            bar.update(task, total=total, completed=done, note=note)
+
+        yield move
+
+
+@contextmanager
+def _search_bar(quiet: bool) -> Iterator[Any]:
+    """Show a bar of the search's steps; yields the callback for the search."""
+    with _bar("searching", quiet) as move:
 
         def on_step(step: SearchStep) -> None:
             loss = f"loss {step.losses['total'].min():.4f}"
-            bar.update(task, total=step.steps, completed=step.step, loss=loss)
+            move(step.step, step.steps, f"{step.step}/{step.steps} {loss}")
 
         yield on_step
 
 
+@contextmanager
+def _warnings_said() -> Iterator[None]:
+    """Say warnings in one line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for warning in caught:
+        typer.echo(f"aleph: warning: {warning.message}", err=True)
+
+
 @app.command()
 def inpaint(
-    image: Annotated[Path, typer.Argument(help="The damaged picture, square.")],
+    image: Annotated[Path, typer.Argument(help="The damaged picture, square; or a folder.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Where to write the filled picture; or a folder for all."),
+    ],
     mask: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--mask",
             "-m",
-            help="A picture of the same size, light (128 and up) = missing; or a generated mask: "
-            "center, half, random, pattern, strokes.",
+            help="A picture of the same proportions, light (128 and up) = missing; a folder of "
+            "such, paired by name; alpha: transparent = missing; or a generated mask: center, "
+            "half, random, pattern, strokes.",
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the filled picture.")],
+    ] = None,
+    mask_color: Annotated[
+        str | None,
+        typer.Option(help="Colour painted over the damage, as '#ff00ff': in --mask, or in IMAGE."),
+    ] = None,
+    tolerance: Annotated[
+        int | None, typer.Option(help="Largest difference from --mask-color, 0 to 255 (40).")
+    ] = None,
+    invert_mask: Annotated[
+        bool, typer.Option("--invert-mask", help="What the mask marks is known.")
+    ] = False,
+    grow: Annotated[
+        int | None,
+        typer.Option(help="Pixels by which the hole is widened (4 for --mask-color in a JPEG)."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
     preset: Annotated[str, typer.Option(help="fast, balanced, thorough or yeh2017.")] = "balanced",
     weighting: Annotated[
@@ -133,48 +174,74 @@ def inpaint(
     as_json: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Fill the hole of a damaged picture."""
-    from aleph.animation import check_animation_path
+    """Fill the hole of a damaged picture, or the holes of a folder of them.
+
+    A filled picture keeps the format's own colours, depth and metadata; every pixel outside the
+    hole stays as it was. In a folder, pictures that are done already are skipped; the exit code is
+    1 if one could not be filled.
+    """
+    if mask is None and mask_color is None:
+        raise typer.BadParameter("say what is missing: --mask or --mask-color")
     from aleph.config import Precision, check_choice
-    from aleph.images import check_image_path, write_image
+    from aleph.masks import Mask
+
+    check_choice("precision", precision, Precision)
+    given = _given(tolerance=tolerance)
+    damage = Mask(mask, color=mask_color, invert=invert_mask, grow=grow, **given)
+    chosen = {"name_or_path": model, "device": device, "precision": precision}
+    options = {
+        "preset": preset,
+        "frame": frame,
+        "candidates": candidates,
+        "weighting": weighting,
+        "norm": norm,
+        "prior_weight": prior_weight,
+        "steps": steps,
+        "start": start,
+        "starts": starts,
+        "latent_weight": latent_weight,
+        "blending": blending,
+    }
+    if not image.is_dir():
+        _inpaint_one(image, damage, out, chosen, options, seed, figure, animate, as_json, quiet)
+    elif figure or animate:
+        raise InputError("--figure and --animate show one picture: not a folder of them")
+    else:
+        _inpaint_folder(image, damage, out, chosen, options, seed, as_json, quiet)
+
+
+def _inpaint_one(
+    image: Path,
+    mask: Mask,
+    out: Path,
+    model: dict[str, Any],
+    options: dict[str, Any],
+    seed: int,
+    figure: Path | None,
+    animate: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from aleph.animation import check_animation_path
+    from aleph.encoding import check_photo_path
+    from aleph.images import check_image_path
     from aleph.inpainter import Inpainter
-    from aleph.zoo import DEFAULT_MODEL
+    from aleph.masks import read_damaged
 
     # Everything that can be refused is refused before the search is waited for.
-    check_choice("precision", precision, Precision)
     for path in [out, *([figure] if figure else [])]:
         check_image_path(path)
     if animate:
         check_animation_path(animate)
-    inpainter = Inpainter.from_pretrained(
-        model or DEFAULT_MODEL,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]
-    )
-    with _search_bar(quiet) as on_step:
-        result = inpainter(
-            image,
-            mask,
-            preset=preset,
-            frame=frame,
-            candidates=candidates,
-            seed=seed,
-            on_step=on_step,
-            record=animate is not None,
-            weighting=weighting,
-            norm=norm,
-            prior_weight=prior_weight,
-            steps=steps,
-            start=start,
-            starts=starts,
-            latent_weight=latent_weight,
-            blending=blending,
-        )
-    written = [out]
-    result.save(out)
-    for number, candidate in enumerate(result.candidates[1:], 2):
-        written.append(out.with_name(f"{out.stem}-{number}{out.suffix}"))
-        write_image(candidate.image, written[-1])
+    with _warnings_said():
+        photo, hole = read_damaged(image, mask, seed)
+    check_photo_path(photo, out)
+    inpainter = Inpainter.from_pretrained(**_given(**model))
+    with _search_bar(quiet) as on_step, warnings.catch_warnings():
+        warnings.simplefilter("ignore", MaskWarning)  # said above
+        record = animate is not None
+        result = inpainter(photo, hole, seed=seed, on_step=on_step, record=record, **options)
+    written = result.save_all(out)
     if figure:
         result.figure(figure)
         written.append(figure)
@@ -185,6 +252,41 @@ def inpaint(
         typer.echo(json.dumps({**result.report(), "files": [str(path) for path in written]}))
     elif not quiet:
         typer.echo(f"filled in {result.seconds:.1f} s: {', '.join(map(str, written))}")
+
+
+def _inpaint_folder(
+    folder: Path,
+    mask: Mask,
+    out: Path,
+    model: dict[str, Any],
+    options: dict[str, Any],
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from aleph.folders import inpaint_folder
+    from aleph.inpainter import Inpainter
+
+    inpainter = Inpainter.from_pretrained(**_given(**model))
+    with _bar("filling", quiet) as move:
+
+        def on_progress(done: float, total: int) -> None:
+            move(done, total, f"{int(done)}/{total}")
+
+        outcome = inpaint_folder(
+            folder, mask, out, inpainter, seed=seed, on_progress=on_progress, **options
+        )
+    for name, what in outcome.warned.items():
+        typer.echo(f"aleph: warning: {name}: {what}", err=True)
+    for name, reason in outcome.failed.items():
+        typer.echo(f"aleph: {name}: {reason}", err=True)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(outcome)))
+    elif not quiet:
+        done, skipped, failed = map(len, (outcome.filled, outcome.skipped, outcome.failed))
+        typer.echo(f"filled {done}, skipped {skipped} that were done already, failed {failed}")
+    if outcome.failed:
+        raise typer.Exit(1)
 
 
 @app.command()

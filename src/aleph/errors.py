@@ -30,6 +30,10 @@ class MissingDependencyError(AlephError, ImportError):
     """An optional package that a feature needs is not installed."""
 
 
+class MaskWarning(UserWarning):
+    """A mask that can be used, but hardly means what it says."""
+
+
 def shown(value: object, limit: int = 60) -> str:
     """Return a value from a file or a user as it may stand in one sentence: printable, short.
 

@@ -37,22 +37,37 @@ def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image")
         InputError: if the file is missing, not a picture, damaged, or absurdly large.
     """
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "(bytes)")
+    with decoding(f"{what} '{name}'"), Image.open(source) as picture:
+        picture.load()
+        return upright(picture)
+
+
+@contextlib.contextmanager
+def decoding(label: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a picture is opened and decoded into one sentence.
+
+    Args:
+        label: What the sentence calls the picture, as `image 'a.png'`.
+
+    Raises:
+        InputError: in place of the many errors that PIL and the file system know.
+    """
     try:
-        with Image.open(source) as picture:
-            picture.load()
-            return upright(picture)
+        yield
+    except InputError:
+        raise
     except FileNotFoundError:
-        raise InputError(f"{what} '{name}' does not exist") from None
+        raise InputError(f"{label} does not exist") from None
     except IsADirectoryError:
-        raise InputError(f"{what} '{name}' is a folder, not a picture") from None
+        raise InputError(f"{label} is a folder, not a picture") from None
     except PermissionError:
-        raise InputError(f"{what} '{name}' may not be read: permission denied") from None
+        raise InputError(f"{label} may not be read: permission denied") from None
     except UnidentifiedImageError:
-        raise InputError(f"{what} '{name}' is not a picture in a known format") from None
+        raise InputError(f"{label} is not a picture in a known format") from None
     except Image.DecompressionBombError as error:
-        raise InputError(f"{what} '{name}' is too large: {error}") from None
+        raise InputError(f"{label} is too large: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error) as error:
-        raise InputError(f"{what} '{name}' is damaged and cannot be decoded: {error}") from None
+        raise InputError(f"{label} is damaged and cannot be decoded: {error}") from None
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -181,9 +196,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")
 
 
-def _holds_colours(format_name: str | None) -> bool:
+def _holds_colours(format_name: str) -> bool:
     """Return whether a picture of this format can hold any colours."""
-    if format_name is None or format_name not in Image.SAVE:
+    if format_name not in Image.SAVE:
         return False
     try:
         Image.new("RGB", (8, 8)).save(io.BytesIO(), format_name)
@@ -192,24 +207,29 @@ def _holds_colours(format_name: str | None) -> bool:
     return True
 
 
+def format_of(suffix: str) -> str:
+    """Return PIL's name of the format that an ending names: `.jpg` is `JPEG`.
+
+    Raises:
+        OutputError: if the ending names no format that can be written and hold colours.
+    """
+    name = Image.registered_extensions().get(suffix.lower())
+    if name is None or not _holds_colours(name):
+        raise OutputError(f"no picture format is called '{suffix}'; use .png")
+    return name
+
+
 def check_image_path(path: str | os.PathLike[str]) -> None:
     """Refuse a path that no picture can be written to.
 
     Raises:
         OutputError: if the ending names no known format or the folder cannot be written.
     """
-    _format_of(Path(path).suffix, path)
+    try:
+        format_of(Path(path).suffix)
+    except OutputError as error:
+        raise OutputError(f"cannot write '{path}': {error}") from None
     check_writable(path)
-
-
-def _format_of(suffix: str, path: str | os.PathLike[str]) -> str:
-    """Return PIL's name of the format that an ending names."""
-    name = Image.registered_extensions().get(suffix.lower())
-    if name is None or not _holds_colours(name):
-        raise OutputError(
-            f"cannot write '{path}': no picture format is called '{suffix.lower()}'; use .png"
-        )
-    return name
 
 
 def encode_image(pixels: Pixels, suffix: str) -> bytes:
@@ -218,7 +238,7 @@ def encode_image(pixels: Pixels, suffix: str) -> bytes:
     Raises:
         OutputError: if it names no known format.
     """
-    format_name = _format_of(suffix, f"picture{suffix}")
+    format_name = format_of(suffix)
     options: dict[str, Any] = {"quality": 95} if format_name in ("JPEG", "WEBP", "AVIF") else {}
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format_name, **options)

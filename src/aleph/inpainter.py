@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,21 +19,20 @@ from torch import Tensor
 from aleph.animation import search_timing, write_animation
 from aleph.blending import Blender
 from aleph.config import Precision, Settings, check_whole, resolve_settings
+from aleph.encoding import encode_photo, write_photo
 from aleph.errors import InputError
 from aleph.figures import show_hole, side_by_side
 from aleph.framing import Frame, frame_whole
 from aleph.images import (
-    ImageLike,
     Pixels,
-    encode_image,
-    read_image,
     replacing,
     to_levels,
     to_pixels,
     to_tensor,
     write_image,
 )
-from aleph.masks import Hole, MaskLike, read_hole
+from aleph.masks import Hole, MaskLike, read_damaged
+from aleph.photos import Photo, PhotoLike
 from aleph.search import (
     Anchor,
     SearchResult,
@@ -76,7 +76,7 @@ class Inpainting:
 
     Attributes:
         candidates: The fills, best (lowest total loss) first.
-        original: The picture as given, uint8 (H, W, 3).
+        original: The photo as the model sees it, upright, uint8 sRGB (H, W, 3).
         hole: Boolean (H, W), True = missing.
         history: The losses of the best candidate's search by name, float32 (steps + 1,).
         model: Name of the model.
@@ -95,6 +95,7 @@ class Inpainting:
     settings: Settings
     seed: int
     seconds: float
+    _photo: Photo = field(repr=False)
     _blender: Blender = field(repr=False)
     _frame: Frame = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
@@ -119,25 +120,48 @@ class Inpainting:
     def _compose(self, generated: NDArray[np.uint8]) -> Pixels:
         return self._blender(self.original, self._frame.back(generated.astype(np.float32)))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the best fill; the ending names the format.
-
-        Raises:
-            OutputError: if the place cannot be written or the format is unknown.
-        """
-        write_image(self.image, path)
-
     def encode(self, suffix: str, candidate: int = 0) -> bytes:
-        """Return a fill as the bytes of a file.
+        """Return a fill as a file's bytes, in the photo's own colours, depth and metadata.
 
         Args:
-            suffix: Names the format, with its dot: `.png`, `.jpg`, …
-            candidate: Which one, 0 being the best.
+            suffix: Ending that names the format, as `.png`.
+            candidate: Which fill, 0 the best.
 
         Raises:
-            OutputError: if no picture format has this ending.
+            InputError: if there is no such candidate.
+            OutputError: if the format is unknown or cannot hold the photo.
         """
-        return encode_image(self.candidates[candidate].image, suffix)
+        return encode_photo(self._photo, self._fill(candidate), self.hole, suffix)
+
+    def save(self, path: str | os.PathLike[str], candidate: int = 0) -> None:
+        """Write a fill, as `encode` does; the ending names the format.
+
+        Raises:
+            InputError: if there is no such candidate.
+            OutputError: if the place cannot be written, or the format is unknown or cannot hold
+                the photo.
+        """
+        write_photo(self._photo, self._fill(candidate), self.hole, path)
+
+    def save_all(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write every candidate: the best to `path`, the others beside it as NAME-2, NAME-3, ….
+
+        Returns:
+            What was written.
+
+        Raises:
+            OutputError: as `save`.
+        """
+        first = Path(path)
+        later = range(2, len(self.candidates) + 1)
+        paths = [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in later)]
+        for number, target in reversed(list(enumerate(paths))):  # the best last: then all are there
+            self.save(target, number)
+        return paths
+
+    def _fill(self, candidate: int) -> Pixels:
+        check_whole("candidate", candidate, 0, len(self.candidates) - 1)
+        return self.candidates[candidate].image
 
     def animate(self, path: str | os.PathLike[str]) -> None:
         """Write the search as .gif, .webp or .mp4.
@@ -216,7 +240,7 @@ class Inpainter:
 
     def __call__(
         self,
-        image: ImageLike,
+        image: PhotoLike,
         mask: MaskLike,
         *,
         preset: str = "balanced",
@@ -230,10 +254,11 @@ class Inpainter:
         """Fill the hole of one picture.
 
         Args:
-            image: uint8 array (H, W, 3), PIL image or path. Never changed.
+            image: uint8 array (H, W, 3) or (H, W), PIL image, path, or `Photo`. Never changed.
             mask: Boolean or uint8 array (H, W), nonzero = missing; PIL image or path, missing
-                where its grey value is 128 or more; or `center`, `half`, `random`, `pattern`,
-                `strokes`.
+                where its grey value is 128 or more; `alpha`, missing where the photo is
+                transparent; `center`, `half`, `random`, `pattern`, `strokes`; or a `Mask` that
+                inverts or grows one of these, or names a colour painted over the damage.
             preset: `fast`, `balanced`, `thorough` or `yeh2017`.
             frame: `whole` or `auto`: the whole square picture is the model's frame.
             candidates: Number of different fills to return, best first.
@@ -260,7 +285,7 @@ class Inpainter:
 
     def batch(
         self,
-        images: Sequence[ImageLike],
+        images: Sequence[PhotoLike],
         masks: Sequence[MaskLike],
         *,
         preset: str = "balanced",
@@ -305,10 +330,10 @@ class Inpainter:
             results += self._fill(group, settings, starts, candidates, on_step, record, preset)
         return results
 
-    def _read(self, image: ImageLike, mask: MaskLike, seed: int) -> _Job:
-        pixels = read_image(image)
-        hole = read_hole(mask, pixels.shape[:2], seed)
-        return _Job(pixels, hole, frame_whole(pixels, hole, self.model.config.resolution), seed)
+    def _read(self, image: PhotoLike, mask: MaskLike, seed: int) -> _Job:
+        photo, hole = read_damaged(image, mask, seed)
+        frame = frame_whole(photo.pixels, hole, self.model.config.resolution)
+        return _Job(photo, hole, frame, seed)
 
     def _fill(
         self,
@@ -338,6 +363,7 @@ class Inpainter:
             Inpainting(
                 candidates=chosen,
                 original=job.pixels,
+                _photo=job.photo,
                 hole=job.hole,
                 history=history,
                 model=self.model.name,
@@ -389,10 +415,15 @@ class Inpainter:
 class _Job:
     """One picture on its way through the pipeline."""
 
-    pixels: Pixels
+    photo: Photo
     hole: Hole
     frame: Frame
     seed: int
+
+    @property
+    def pixels(self) -> Pixels:
+        """What the model and the blending see of the photo."""
+        return self.photo.pixels
 
 
 class _Recorder:
