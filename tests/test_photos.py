@@ -144,13 +144,13 @@ def test_grey_with_alpha_keeps_its_16_bits(tmp_path: Path) -> None:
     assert np.array_equal(as_colours[~HOLE], samples[:, :, [0, 0, 0, 1]][~HOLE])
 
 
-@pytest.mark.parametrize("transparent", [False, True])
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".gif"])
+@pytest.mark.parametrize(
+    ("suffix", "transparent"),
+    [(".png", False), (".png", True), (".gif", False), (".gif", True), (".tif", False)],
+)
 def test_a_palette_photo_keeps_its_colours_and_gains_those_of_the_fill(
     suffix: str, transparent: bool, tmp_path: Path
 ) -> None:
-    if transparent and suffix == ".tif":
-        pytest.skip("a TIFF's palette knows no transparency")
     path = save(palette(transparent), tmp_path / f"a{suffix}")
     mode = "RGBA" if transparent else "RGB"
     with Image.open(path) as picture:
@@ -281,10 +281,8 @@ def test_16_bits_keep_their_metadata(suffix: str, tmp_path: Path) -> None:
         assert picture.getexif().get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_damaged_metadata_do_no_harm(suffix: str, tmp_path: Path) -> None:
-    if suffix in (".tif", ".avif"):
-        pytest.skip("PIL writes no damaged EXIF data into these")
     path = save(colour(), tmp_path / f"a{suffix}", exif=b"Exif\0\0nonsense", icc_profile=b"none")
     for target in FORMATS:
         assert filled(path, target).size == SHAPE[::-1]

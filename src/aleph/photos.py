@@ -125,10 +125,10 @@ def read_photo(source: PhotoLike, what: str = "image") -> Photo:
     if isinstance(source, Photo):
         return source
     if isinstance(source, str | os.PathLike):
-        with decoding(f"{what} '{os.fspath(source)}'"):
+        label = f"{what} '{os.fspath(source)}'"
+        with decoding(label):
             data = Path(source).read_bytes()
-            with Image.open(io.BytesIO(data)) as picture:
-                return _decode(picture, data)
+        return decode_photo(data, label)
     if isinstance(source, Image.Image):
         with decoding(f"the {what}"):
             return _decode(source, b"")
@@ -136,6 +136,16 @@ def read_photo(source: PhotoLike, what: str = "image") -> Photo:
     if np.ndim(source) == 2:
         return Photo(pixels[:, :, :1], "L", Metadata())
     return Photo(pixels, "RGB", Metadata())
+
+
+def decode_photo(data: bytes, label: str = "the image") -> Photo:
+    """Read a photo from the bytes of its file; what errors call it is `label`.
+
+    Raises:
+        InputError: as `read_photo`.
+    """
+    with decoding(label), Image.open(io.BytesIO(data)) as picture:
+        return _decode(picture, data)
 
 
 def _decode(picture: Image.Image, data: bytes) -> Photo:
