@@ -5,7 +5,8 @@
 For each mask it fills every image with several candidates and prints, for every loss of a
 candidate, the mean over images of Spearman's rank correlation with the candidate's PSNR in the
 hole (−1: the lowest loss is always the best fill), and the PSNR of the candidate that the loss
-would choose; beside it that of a random candidate and of the best one.
+would choose; beside it that of a random candidate, of the best one, and of the search from the
+posterior's mean, and how far the candidates are apart.
 """
 
 from __future__ import annotations
@@ -62,8 +63,21 @@ def main() -> None:
             [measure(image, c.image, hole)["psnr_hole"] for c in result.candidates]
             for image, hole, result in zip(images, holes, results, strict=True)
         ]
-        best = np.max(quality, 1).mean()
-        print(f"{mask}: random {np.mean(quality):.2f} dB, best {best:.2f} dB", flush=True)
+        alone = inpainter.batch(images, holes, preset=options.preset)
+        first = [
+            measure(image, result.image, hole)["psnr_hole"]
+            for image, hole, result in zip(images, holes, alone, strict=True)
+        ]
+        apart = [
+            np.std([c.image[hole] for c in result.candidates], axis=0).mean()
+            for hole, result in zip(holes, results, strict=True)
+        ]
+        print(
+            f"{mask}: random {np.mean(quality):.2f} dB, best {np.max(quality, 1).mean():.2f} dB, "
+            f"from the posterior's mean {np.mean(first):.2f} dB; the candidates differ by "
+            f"{np.mean(apart):.1f} grey levels (standard deviation)",
+            flush=True,
+        )
         for name, (correlation, chosen) in table(results, quality).items():
             print(
                 f"  {name:<8} correlation {correlation:+.2f}  chooses {chosen:.2f} dB", flush=True

@@ -407,8 +407,9 @@ class Inpainter:
         if self.model.encoder is None or settings.search.start == "random":
             codes = random_starts(config.prior, config.latent_dim, starts, seeds)
             return codes.to(self.model.device), Anchor()
-        anchor = Anchor(*self.model.encode(target, hole))
-        return posterior_starts(anchor, starts, seeds), anchor
+        anchor = posterior_starts(*self.model.encode(target, hole), starts, seeds)
+        assert isinstance(anchor.mean, Tensor)
+        return anchor.mean, anchor
 
 
 @dataclass(frozen=True)

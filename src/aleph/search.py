@@ -44,20 +44,20 @@ class SearchStep:
 
 @dataclass(frozen=True)
 class Anchor:
-    """A Gaussian over the latent codes of each image: the encoder's posterior, or the prior.
+    """Where the latent term holds every code, and how firmly: N(μ, σ²) for each start.
 
     Attributes:
-        mean: μ, float32 (N, latent_dim), or a number.
+        mean: μ, float32 (N, K, latent_dim), or a number.
         deviation: σ, of the same shape, above 0.
     """
 
     mean: Tensor | float = 0.0
     deviation: Tensor | float = 1.0
 
-    def repeated(self, times: int) -> Anchor:
-        """Return the anchor for `times` starts per image, flat."""
+    def flat(self) -> Anchor:
+        """Return the anchor of the N · K codes in one row."""
         mean, deviation = (
-            value.repeat_interleave(times, 0) if isinstance(value, Tensor) else value
+            value.flatten(0, 1) if isinstance(value, Tensor) else value
             for value in (self.mean, self.deviation)
         )
         return Anchor(mean, deviation)
@@ -98,21 +98,26 @@ def random_starts(prior: Prior, latent_dim: int, starts: int, seeds: Sequence[in
     return torch.from_numpy(np.stack(codes).astype(np.float32))
 
 
-def posterior_starts(anchor: Anchor, starts: int, seeds: Sequence[int]) -> Tensor:
+def posterior_starts(mean: Tensor, deviation: Tensor, starts: int, seeds: Sequence[int]) -> Anchor:
     """Take the posterior's mean as the first start of every image and samples as the others.
 
+    Each start is its own anchor: a search that is held to a sample of the prior knowledge instead
+    of to its mean ends in a sample of what is plausible given both (randomise-then-optimise,
+    Bardsley et al. 2014, doi:10.1137/140964023), so that candidates stay different.
+
     Args:
-        anchor: The posterior, μ and σ of shape (N, latent_dim).
-        starts: Starts per image.
+        mean: μ of the posterior, float32 (N, latent_dim).
+        deviation: σ, of the same shape.
+        starts: K, starts per image.
         seeds: One per image, of its samples.
 
     Returns:
-        float32 (N, starts, latent_dim). More starts of a seed extend fewer.
+        The starts, as anchors of shape (N, K, latent_dim). More starts of a seed extend fewer.
     """
-    assert isinstance(anchor.mean, Tensor) and isinstance(anchor.deviation, Tensor)
-    noise = random_starts("normal", anchor.mean.shape[1], starts, seeds).to(anchor.mean.device)
+    noise = random_starts("normal", mean.shape[1], starts, seeds).to(mean.device)
     noise[:, 0] = 0.0
-    return anchor.mean[:, None] + anchor.deviation[:, None] * noise
+    spread = deviation[:, None].expand(noise.shape)
+    return Anchor(mean[:, None] + spread * noise, spread)
 
 
 def latent_search(
@@ -136,7 +141,7 @@ def latent_search(
         weight: The context weights W, float32 (N, 1, H, W), zero in the hole.
         start: Where to start, float32 (N, K, latent_dim): K starts per image.
         config: The search's settings; `config.starts` is K's business, not looked at here.
-        anchor: Where the latent term pulls each image's codes to; by default the prior's centre.
+        anchor: Where the latent term pulls each code to; by default the prior's centre.
         bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
         on_step: Called with every step's state, the start's included; what it raises ends the
             search.
@@ -204,7 +209,7 @@ class _Objective:
         self.target = known.repeat_interleave(starts, 0)
         self.weight = weight.repeat_interleave(starts, 0)
         self.config = config
-        self.anchor = anchor.repeated(starts)
+        self.anchor = anchor.flat()
 
     def __call__(self, z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         generated = self.generator(z).float()
