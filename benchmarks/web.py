@@ -24,7 +24,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 DESKTOP, PHONE = (1280, 800), (390, 844)
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 FIRST_PREVIEW = """new Promise(resolve => {
-    const canvas = document.getElementById("canvas"), draw = CanvasRenderingContext2D.prototype;
+    const draw = OffscreenCanvasRenderingContext2D.prototype;
     const original = draw.drawImage, began = performance.now();
     draw.drawImage = function(...given) {
         original.apply(this, given);

@@ -34,7 +34,7 @@ class Brush extends Tool {
   }
 
   abandon() {
-    this.editor.mask.revert();
+    this.editor.mask?.revert();
   }
 }
 
