@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
@@ -23,6 +24,9 @@ from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
 from aleph.web.guard import Door  # noqa: E402
 from helpers import noise  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -48,7 +52,7 @@ def address(tiny_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser() -> Iterator[Browser]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser
@@ -56,7 +60,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any, address: str, tmp_path: Path) -> Iterator[Any]:
+def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
     """The page with a picture open; fails on errors in it and on requests to other hosts."""
     context = browser.new_context(viewport={"width": 1000, "height": 700})
     page = context.new_page()
@@ -78,7 +82,7 @@ def page(browser: Any, address: str, tmp_path: Path) -> Iterator[Any]:
     context.close()
 
 
-def drag(page: Any, start: tuple[float, float], stop: tuple[float, float]) -> None:
+def drag(page: Page, start: tuple[float, float], stop: tuple[float, float]) -> None:
     """Drag from one point of the canvas to another, both as shares of it from its centre."""
     box = page.locator("#canvas").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -89,25 +93,26 @@ def drag(page: Any, start: tuple[float, float], stop: tuple[float, float]) -> No
     page.mouse.up()
 
 
-def saved(page: Any, button: str) -> bytes:
+def saved(page: Page, button: str) -> bytes:
     with page.expect_download() as download:
         page.click(button)
     return Path(download.value.path()).read_bytes()
 
 
-def hole(page: Any) -> Any:
+def hole(page: Page) -> NDArray[np.bool_]:
     """Return the hole as the page saves it: bool (H, W)."""
-    return np.asarray(Image.open(io.BytesIO(saved(page, "#save-mask"))).convert("L")) == 255
+    mask = Image.open(io.BytesIO(saved(page, "#save-mask"))).convert("L")
+    return np.asarray(np.asarray(mask) == 255)
 
 
-def choose(page: Any, preset: str, candidates: int = 2) -> None:
+def choose(page: Page, preset: str, candidates: int = 2) -> None:
     if not page.is_visible("#preset"):
         page.click("#options summary")
     page.select_option("#preset", preset)
     page.fill("#count", str(candidates))
 
 
-def test_painting_and_going_back(page: Any) -> None:
+def test_painting_and_going_back(page: Page) -> None:
     assert page.is_disabled("#fill")
     drag(page, (-0.2, 0), (0.2, 0))
     stroke = hole(page)
@@ -132,7 +137,7 @@ def test_painting_and_going_back(page: Any) -> None:
     assert hole(page).sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
 
 
-def test_the_wheel_zooms_at_the_cursor_and_the_space_bar_pans(page: Any) -> None:
+def test_the_wheel_zooms_at_the_cursor_and_the_space_bar_pans(page: Page) -> None:
     box = page.locator("#canvas").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(middle[0] + 100, middle[1])
@@ -152,14 +157,14 @@ def test_the_wheel_zooms_at_the_cursor_and_the_space_bar_pans(page: Any) -> None
     assert abs(rows.mean() + 0.5 - SIDE / 2) < 1.5
 
 
-def test_a_hole_is_painted_by_keyboard_alone(page: Any) -> None:
+def test_a_hole_is_painted_by_keyboard_alone(page: Page) -> None:
     page.focus("#canvas")
     for key in ("Enter", "ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     assert hole(page)[SIDE // 2, SIDE // 2 + 1]
 
 
-def test_a_fill_is_what_the_api_gives(page: Any, address: str, tmp_path: Path) -> None:
+def test_a_fill_is_what_the_api_gives(page: Page, address: str, tmp_path: Path) -> None:
     drag(page, (-0.15, 0), (0.15, 0.1))
     mask = saved(page, "#save-mask")
     choose(page, "fast")
@@ -191,12 +196,12 @@ def test_a_fill_is_what_the_api_gives(page: Any, address: str, tmp_path: Path) -
     assert np.array_equal(hole(page), np.asarray(Image.open(io.BytesIO(mask)).convert("L")) == 255)
 
 
-def test_a_search_is_watched_and_cancelled(page: Any) -> None:
+def test_a_search_is_watched_and_cancelled(page: Page) -> None:
     drag(page, (-0.2, 0), (0.2, 0))
     choose(page, "yeh2017")
     page.mouse.move(2, 2)
     page.click("#fill")
-    page.wait_for_function("document.getElementById('progress').value > 0")
+    page.wait_for_selector("#progress[value]")
     seen = {page.locator("#canvas").screenshot()}
     for _ in range(50):
         if len(seen) > 2:
@@ -210,7 +215,7 @@ def test_a_search_is_watched_and_cancelled(page: Any) -> None:
     assert page.is_enabled("#fill")
 
 
-def test_painting_on_a_fill_begins_the_next_hole(page: Any) -> None:
+def test_painting_on_a_fill_begins_the_next_hole(page: Page) -> None:
     drag(page, (-0.2, 0), (0.2, 0))
     choose(page, "fast", candidates=1)
     page.click("#fill")
@@ -226,7 +231,7 @@ def test_painting_on_a_fill_begins_the_next_hole(page: Any) -> None:
     assert not np.array_equal(first[mask], second[mask])
 
 
-def test_what_is_no_picture_is_refused_in_a_sentence(page: Any, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_selector("#problem:not(:empty)")

@@ -265,7 +265,7 @@ def _add_tools(router: APIRouter, service: Service) -> None:
         responses={200: _pictures({"webp": "image/webp"}, "Upright, sRGB."), **_problems(400)},
     )
     async def display(image: Picture) -> Response:
-        """Return a picture as one that every browser shows; its own size is in X-Width, X-Height."""
+        """Return a picture as one that every browser shows; X-Width, X-Height: its own."""
         data = await image.read()
         await _sentence(lambda: inspect_picture(data, "image", limits.pixels))
         shown, (width, height) = await _sentence(lambda: displayable(data))
