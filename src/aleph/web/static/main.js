@@ -242,10 +242,13 @@ function choose(name) {
   refresh();
 }
 
-/** Radius of the brush in pixels of the picture: the slider is logarithmic. */
+/**
+ * Radius of the brush in pixels of the picture: the slider is logarithmic. The smallest dab covers
+ * half of a pixel wherever it falls.
+ */
 function radius() {
   const largest = Math.max(editor.picture.width, editor.picture.height) / 2;
-  return Math.max(0.5, largest ** (Number($("size").value) / 100) / 2);
+  return Math.max(0.85, largest ** (Number($("size").value) / 100) / 2);
 }
 
 function resize(by) {
