@@ -341,10 +341,13 @@ function zoom(change) {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.target.matches("input[type=number], select") || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  let action = event.ctrlKey || event.metaKey ? COMMANDS[key] : KEYS[key];
-  if (!action && TOOL_KEYS[key] && !event.ctrlKey && !event.metaKey) {
+  const command = event.ctrlKey || event.metaKey;
+  // Where something can be typed, only what is no way of typing is a command.
+  const typing = event.target.matches("input[type=number], select");
+  if (event.altKey || (typing && (!command || key === "z" || key === "y") && key !== "Escape")) return;
+  let action = command ? COMMANDS[key] : KEYS[key];
+  if (!action && TOOL_KEYS[key] && !command) {
     const button = document.querySelector(`[data-tool="${TOOL_KEYS[key]}"]`);
     action = () => button.hidden || choose(TOOL_KEYS[key]);
   }
