@@ -586,7 +586,7 @@ def serve(
         float, typer.Option(help="Seconds that SIGTERM leaves the running search.", min=0)
     ] = 60.0,
 ) -> None:
-    """Serve the HTTP API on this machine."""
+    """Open a page to mend pictures on, and an HTTP API, on this machine."""
     try:
         from aleph.web.limits import Limits
         from aleph.web.server import ServeSettings

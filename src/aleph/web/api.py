@@ -265,10 +265,12 @@ def _add_tools(router: APIRouter, service: Service) -> None:
         responses={200: _pictures({"webp": "image/webp"}, "Upright, sRGB."), **_problems(400)},
     )
     async def display(image: Picture) -> Response:
-        """Return a picture as one that every browser shows."""
+        """Return a picture as one that every browser shows; X-Width, X-Height: its own."""
         data = await image.read()
         await _sentence(lambda: inspect_picture(data, "image", limits.pixels))
-        return Response(await _sentence(lambda: displayable(data)), media_type="image/webp")
+        shown, (width, height) = await _sentence(lambda: displayable(data))
+        sides = {"X-Width": str(width), "X-Height": str(height)}
+        return Response(shown, headers=sides, media_type="image/webp")
 
     @router.get("/samples", tags=["tools"])
     def read_samples() -> list[Sample]:

@@ -1,9 +1,10 @@
-"""The application: the API, its queue, and the guard in front."""
+"""The application: the page, the API, its queue, and the guard in front."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import mimetypes
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from aleph import __version__
@@ -22,6 +24,7 @@ from aleph.web.jobs import Jobs
 from aleph.web.limits import Limits
 
 _SWEEP_INTERVAL = 1.0
+_PAGE = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ def create_app(
         lifespan=lifespan,
     )
     app.include_router(make_router(Service(engine, jobs, limits, Path(folder.name))))
+    # Some systems have another type for it registered, which browsers do not run.
+    mimetypes.add_type("text/javascript", ".js")
+    app.mount("/", StaticFiles(directory=_PAGE, html=True))
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_values)
     app.add_middleware(Guard, door=door or Door(), upload_bytes=limits.upload_bytes)

@@ -180,8 +180,10 @@ def weight_map(mask: bytes, weighting: Weighting) -> bytes:
     return _encoded(Image.fromarray(np.rint(255 * levels).astype(np.uint8)), "PNG")
 
 
-def displayable(image: bytes, side: int = 4096) -> bytes:
-    """Return any readable picture as a WebP that a browser shows: upright, at most `side` long.
+def displayable(image: bytes, side: int = 4096) -> tuple[bytes, tuple[int, int]]:
+    """Return any readable picture as a WebP that a browser shows, and its own width and height.
+
+    The WebP is upright and at most `side` pixels long.
 
     Raises:
         InputError: if it cannot be read.
@@ -189,8 +191,9 @@ def displayable(image: bytes, side: int = 4096) -> bytes:
     from aleph.images import open_picture, read_image
 
     picture = Image.fromarray(read_image(open_picture(io.BytesIO(image))))
+    size = picture.size
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _encoded(picture, "WEBP", quality=92)
+    return _encoded(picture, "WEBP", quality=92), size
 
 
 class _Previews:

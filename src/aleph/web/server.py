@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
+from urllib.parse import quote
 
 import uvicorn
 
@@ -69,9 +70,10 @@ def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
         web.app, log_level="warning", timeout_graceful_shutdown=10, server_header=False
     )
     server = _Server(config, web, settings.grace, say)
-    say(f"aleph's API is at {address}  (stop with Ctrl+C)")
+    fragment = f"#token={quote(door.token)}" if door.token else ""
+    say(f"open {address}/{fragment}  (stop with Ctrl+C)")
     if door.token:
-        say(f"clients send the header  Authorization: Bearer {door.token}")
+        say(f"programs send the header  Authorization: Bearer {door.token}")
     server.run(sockets=[listening])
 
 
@@ -103,11 +105,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _address(host: str, listening: socket.socket) -> str:
-    """Return the address of the API."""
+    """Return the address of the page."""
     port = listening.getsockname()[1]
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host
     shown = f"[{name}]" if ":" in name else name
-    return f"http://{shown}:{port}/api/v1"
+    return f"http://{shown}:{port}"
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,156 @@
+// The hole: one byte per pixel, and a canvas that shows it and is drawn on.
+
+export const PAINT = "#ff3d71";
+const [RED, GREEN, BLUE] = [0xff, 0x3d, 0x71];
+
+export class Mask {
+  constructor(width, height) {
+    this.width = width;
+    this.height = height;
+    this.pixels = new Uint8Array(width * height);
+    this.count = 0;
+    this.canvas = new OffscreenCanvas(width, height);
+    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.dirty = null;
+  }
+
+  get empty() {
+    return this.count === 0;
+  }
+
+  get full() {
+    return this.count === this.pixels.length;
+  }
+
+  /** Draw a piece of a stroke; `commit` makes it count. */
+  stroke(from, to, radius, erase) {
+    const context = this.begin(erase);
+    context.lineWidth = 2 * radius;
+    context.lineCap = "round";
+    context.beginPath();
+    context.moveTo(from.x, from.y);
+    context.lineTo(to.x, to.y);
+    context.stroke();
+    this.touch([from, to], radius + 1);
+  }
+
+  /** Draw a filled polygon. */
+  polygon(points) {
+    const context = this.begin(false);
+    context.beginPath();
+    for (const { x, y } of points) context.lineTo(x, y);
+    context.fill();
+    this.touch(points, 1);
+  }
+
+  begin(erase) {
+    this.context.globalCompositeOperation = erase ? "destination-out" : "source-over";
+    this.context.strokeStyle = this.context.fillStyle = PAINT;
+    return this.context;
+  }
+
+  touch(points, margin) {
+    const xs = points.map((p) => p.x);
+    const ys = points.map((p) => p.y);
+    const box = this.dirty ?? { left: Infinity, top: Infinity, right: 0, bottom: 0 };
+    box.left = Math.max(0, Math.min(box.left, Math.floor(Math.min(...xs) - margin)));
+    box.top = Math.max(0, Math.min(box.top, Math.floor(Math.min(...ys) - margin)));
+    box.right = Math.min(this.width, Math.max(box.right, Math.ceil(Math.max(...xs) + margin)));
+    box.bottom = Math.min(this.height, Math.max(box.bottom, Math.ceil(Math.max(...ys) + margin)));
+    this.dirty = box;
+  }
+
+  /** Take what was drawn; returns the patch, or null where nothing has changed. */
+  commit() {
+    const box = this.takeDirty();
+    if (!box) return null;
+    const drawn = this.context.getImageData(box.x, box.y, box.width, box.height).data;
+    const after = new Uint8Array(box.width * box.height);
+    for (let i = 0; i < after.length; i++) after[i] = drawn[4 * i + 3] >= 128 ? 1 : 0;
+    return this.change(box, after);
+  }
+
+  /** Drop what was drawn. */
+  revert() {
+    const box = this.takeDirty();
+    if (box) this.write(box, this.read(box));
+  }
+
+  takeDirty() {
+    const box = this.dirty;
+    this.dirty = null;
+    if (!box || box.right <= box.left || box.bottom <= box.top) return null;
+    return { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top };
+  }
+
+  /** Replace every pixel; returns the patch, or null. */
+  replace(pixels) {
+    return this.change({ x: 0, y: 0, width: this.width, height: this.height }, pixels);
+  }
+
+  clear() {
+    return this.replace(new Uint8Array(this.pixels.length));
+  }
+
+  invert() {
+    return this.replace(this.pixels.map((value) => 1 - value));
+  }
+
+  change(box, after) {
+    const before = this.read(box);
+    this.write(box, after);
+    if (before.every((value, i) => value === after[i])) return null;
+    return { box, before, after, bytes: 2 * after.length };
+  }
+
+  read({ x, y, width, height }) {
+    const values = new Uint8Array(width * height);
+    for (let row = 0; row < height; row++) {
+      const start = (y + row) * this.width + x;
+      values.set(this.pixels.subarray(start, start + width), row * width);
+    }
+    return values;
+  }
+
+  write({ x, y, width, height }, values) {
+    const image = new ImageData(width, height);
+    for (let row = 0; row < height; row++) {
+      const start = (y + row) * this.width + x;
+      for (let column = 0; column < width; column++) {
+        const i = row * width + column;
+        this.count += values[i] - this.pixels[start + column];
+        this.pixels[start + column] = values[i];
+        if (values[i]) image.data.set([RED, GREEN, BLUE, 255], 4 * i);
+      }
+    }
+    this.context.putImageData(image, x, y);
+  }
+
+  /** As a PNG, white = missing, at most `side` pixels long. */
+  async png(side = Infinity) {
+    const shrink = Math.min(1, side / Math.max(this.width, this.height));
+    const width = Math.max(1, Math.round(this.width * shrink));
+    const height = Math.max(1, Math.round(this.height * shrink));
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d");
+    context.drawImage(this.canvas, 0, 0, width, height);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, width, height);
+    context.globalCompositeOperation = "destination-over";
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, width, height);
+    return canvas.convertToBlob({ type: "image/png" });
+  }
+}
+
+/** Read a picture as the pixels of a mask of this size: light = missing. */
+export function maskPixels(bitmap, width, height) {
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(bitmap, 0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  return Uint8Array.from({ length: width * height }, (_, i) => {
+    const light = 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2];
+    return light >= 127.5 ? 1 : 0;
+  });
+}

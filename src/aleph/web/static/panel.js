@@ -1,0 +1,98 @@
+// The options, the samples, the results: what is listed on the page.
+
+import * as api from "./api.js";
+
+const EFFORTS = {
+  fast: "Fast",
+  balanced: "Balanced",
+  best: "Best",
+  yeh2017: "As published (Yeh et al. 2017)",
+};
+
+export const $ = (id) => document.getElementById(id);
+
+/** List what the server offers. */
+export function showOffer(offer) {
+  const option = (value, text = value, chosen = false) => new Option(text, value, chosen, chosen);
+  $("model").replaceChildren(
+    ...offer.models.map(({ name, resolution, default: chosen }) =>
+      option(name, `${name} (${resolution} pixels)`, chosen),
+    ),
+  );
+  $("preset").replaceChildren(
+    ...offer.presets.map((name) => option(name, EFFORTS[name] ?? name, name === "balanced")),
+  );
+  $("weighting").append(...offer.weightings.map((name) => option(name, name.replace("-", " "))));
+  $("count").max = offer.max_candidates;
+  document.querySelector('[data-tool="eyes"]').hidden = !offer.eyes;
+}
+
+/** The options as the API takes them. */
+export function readOptions(editor) {
+  const options = {
+    model: $("model").value,
+    preset: $("preset").value,
+    weighting: $("weighting").value,
+    candidates: String(clamped($("count"))),
+    seed: String(clamped($("seed"))),
+  };
+  const words = editor.eyes.map((pair) => pair.flatMap(({ x, y }) => [x.toFixed(2), y.toFixed(2)]));
+  return words.length ? { ...options, eyes: words.map((eyes) => eyes.join(",")) } : options;
+}
+
+function clamped(input) {
+  const value = Math.round(Number(input.value)) || 0;
+  input.value = Math.min(Math.max(value, Number(input.min)), Number(input.max));
+  return input.value;
+}
+
+/** Offer the samples; `open` gets the picture and the mask of the chosen one. */
+export async function showSamples(open) {
+  for (const { name, title, credit } of await api.samples()) {
+    const button = document.createElement("button");
+    const canvas = document.createElement("canvas");
+    button.type = "button";
+    button.title = credit;
+    button.append(canvas, title);
+    $("samples").append(button);
+    const parts = Promise.all([api.samplePart(name, "image"), api.samplePart(name, "mask")]);
+    button.addEventListener("click", async () => open(`${name}.png`, ...(await parts)));
+    drawSample(canvas, ...(await parts));
+  }
+}
+
+async function drawSample(canvas, image, mask) {
+  const [picture, hole] = await Promise.all([image, mask].map((part) => createImageBitmap(part)));
+  Object.assign(canvas, { width: picture.width, height: picture.height });
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  context.globalCompositeOperation = "lighten";
+  context.drawImage(hole, 0, 0);
+}
+
+/** Show the fills as a group of radio buttons. */
+export function showCandidates(fill, take) {
+  const shown = $("candidates");
+  if (shown.fill === fill) return;
+  const focused = shown.contains(document.activeElement);
+  shown.fill = fill;
+  shown.replaceChildren(
+    ...(fill?.candidates ?? []).map((candidate, index) => {
+      const button = document.createElement("button");
+      const picture = document.createElement("img");
+      const chosen = index === fill.taken;
+      button.type = "button";
+      button.setAttribute("role", "radio");
+      button.setAttribute("aria-checked", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+      button.setAttribute("aria-label", `Result ${index + 1}, loss ${candidate.loss.toFixed(3)}`);
+      button.title = `Loss ${candidate.loss.toFixed(4)}`;
+      picture.alt = "";
+      candidate.thumbnail().then((blob) => (picture.src = candidate.url ??= URL.createObjectURL(blob)), () => {});
+      button.append(picture);
+      button.addEventListener("click", () => take(index));
+      return button;
+    }),
+  );
+  if (focused) shown.children[fill?.taken]?.focus();
+}

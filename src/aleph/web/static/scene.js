@@ -1,0 +1,152 @@
+// Draws the stage: picture, hole, previews, fills, overlays, cursor.
+
+const TINT = 0.55;
+const PREVIEW_SIDE = 1024;
+const SMOOTH_BELOW = 12;
+
+export class Scene {
+  previews = null; // [{picture, corners}] of the running search
+  weights = null; // a bitmap
+  frames = []; // [[[x, y] × 4], …]
+  compare = 0; // share of the picture, from the left, that shows the state before
+  cursor = null; // {x, y, radius} in pixels of the picture
+  tool = null;
+  searching = false;
+
+  constructor(canvas, view, editor) {
+    Object.assign(this, { canvas, view, editor });
+    this.context = canvas.getContext("2d");
+    this.pending = false;
+  }
+
+  /** Draw before the next frame is shown. */
+  draw() {
+    if (this.pending) return;
+    this.pending = true;
+    requestAnimationFrame(() => {
+      this.pending = false;
+      this.paint();
+    });
+  }
+
+  paint() {
+    const { canvas, context, view, editor } = this;
+    const ratio = devicePixelRatio;
+    const width = Math.round(canvas.clientWidth * ratio);
+    const height = Math.round(canvas.clientHeight * ratio);
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+    if (!editor.picture) return;
+    view.apply(context, ratio);
+    context.imageSmoothingEnabled = view.scale * ratio < SMOOTH_BELOW;
+    context.imageSmoothingQuality = "high";
+    this.picture();
+    this.overlays();
+    this.marks();
+  }
+
+  picture() {
+    const { context, editor } = this;
+    const { width, height, bitmap } = editor.picture;
+    context.drawImage(editor.bitmap, 0, 0, width, height);
+    if (this.previews) context.drawImage(this.composed(), 0, 0, width, height);
+    if (!editor.fill || !this.compare) return;
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, width * this.compare, height);
+    context.clip();
+    context.drawImage(bitmap, 0, 0, width, height);
+    context.restore();
+    if (this.compare < 1) this.line([[width * this.compare, 0], [width * this.compare, height]]);
+  }
+
+  /** The previews, cut to the hole. */
+  composed() {
+    const { width, height } = this.editor.picture;
+    const scale = Math.min(1, PREVIEW_SIDE / Math.max(width, height));
+    const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
+    const context = canvas.getContext("2d");
+    for (const { picture, corners } of this.previews) {
+      const [a, b, , d] = corners;
+      const side = picture.naturalWidth;
+      const slope = (to, i) => ((to[i] - a[i]) / side) * scale;
+      context.setTransform(
+        slope(b, 0), slope(b, 1), slope(d, 0), slope(d, 1), a[0] * scale, a[1] * scale,
+      );
+      context.drawImage(picture, 0, 0);
+    }
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.globalCompositeOperation = "destination-in";
+    context.drawImage(this.editor.mask.canvas, 0, 0, canvas.width, canvas.height);
+    return canvas;
+  }
+
+  overlays() {
+    const { context, editor, weights } = this;
+    const { width, height } = editor.picture;
+    if (editor.fill) return;
+    if (weights && !this.previews) context.drawImage(weights, 0, 0, width, height);
+    if (this.previews) return;
+    context.globalAlpha = TINT;
+    context.drawImage(editor.mask.canvas, 0, 0, width, height);
+    context.globalAlpha = 1;
+  }
+
+  marks() {
+    const { context, view, tool, cursor } = this;
+    for (const corners of this.frames) this.line([...corners, corners[0]], [6, 4]);
+    for (const [a, b] of this.editor.eyes) {
+      this.line([[a.x, a.y], [b.x, b.y]]);
+      for (const { x, y } of [a, b]) this.circle(x, y, 7 / view.scale);
+    }
+    if (tool?.first) this.circle(tool.first.x, tool.first.y, 7 / view.scale);
+    if (tool) {
+      context.beginPath();
+      tool.trace(context);
+      this.outline([5, 4]);
+    }
+    if (cursor && !this.searching) this.circle(cursor.x, cursor.y, cursor.radius);
+  }
+
+  line(points, dashes = []) {
+    this.context.beginPath();
+    for (const [x, y] of points) this.context.lineTo(x, y);
+    this.outline(dashes);
+  }
+
+  circle(x, y, radius) {
+    this.context.beginPath();
+    this.context.arc(x, y, radius, 0, 2 * Math.PI);
+    this.outline();
+  }
+
+  /** Stroke the path so that it is seen on light and on dark. */
+  outline(dashes = []) {
+    const { context, view } = this;
+    context.setLineDash([]);
+    context.lineWidth = 3 / view.scale;
+    context.strokeStyle = "#0008";
+    context.stroke();
+    context.setLineDash(dashes.map((length) => length / view.scale));
+    context.lineWidth = 1.5 / view.scale;
+    context.strokeStyle = "#fff";
+    context.stroke();
+    context.setLineDash([]);
+  }
+}
+
+/** A map of weights, grey, as colours that let the picture through. */
+export async function heat(blob) {
+  const bitmap = await createImageBitmap(blob);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d");
+  context.drawImage(bitmap, 0, 0);
+  const image = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  for (let i = 0; i < image.data.length; i += 4) {
+    const level = image.data[i];
+    image.data.set([255, 255 - level / 2, 0, 0.75 * level], i);
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}

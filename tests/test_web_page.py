@@ -1,0 +1,238 @@
+"""The page, in a real browser."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+import uvicorn  # noqa: E402
+
+from aleph.web.app import create_app  # noqa: E402
+from aleph.web.engine import Engine  # noqa: E402
+from aleph.web.guard import Door  # noqa: E402
+from helpers import noise  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+SIDE = 48
+TOKEN = "a token for tests"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in /usr/bin")
+
+
+@pytest.fixture(scope="module")
+def address(tiny_folder: Path) -> Iterator[str]:
+    """A server that demands a token."""
+    web = create_app(Engine("cpu", str(tiny_folder)), Door(token=TOKEN))
+    server = uvicorn.Server(uvicorn.Config(web.app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
+    """The page with a picture open; fails on errors in it and on requests to other hosts."""
+    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    errors: list[str] = []
+    hosts: set[str] = set()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(f"{address}#token={TOKEN}")
+    page.wait_for_selector("#samples button:nth-child(3)")
+    assert TOKEN not in page.url
+    Image.fromarray(noise(SIDE, SIDE)).save(tmp_path / "photo.png")
+    page.set_input_files("#file", tmp_path / "photo.png")
+    page.wait_for_selector("body[data-state=painting]")
+    yield page
+    assert not errors
+    # What the page itself made (data:, blob:) has no host.
+    assert hosts - {""} == {urlsplit(address).netloc}
+    context.close()
+
+
+def drag(page: Page, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    """Drag from one point of the canvas to another, both as shares of it from its centre."""
+    box = page.locator("#canvas").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    side = min(box["width"], box["height"])
+    page.mouse.move(middle[0] + start[0] * side, middle[1] + start[1] * side)
+    page.mouse.down()
+    page.mouse.move(middle[0] + stop[0] * side, middle[1] + stop[1] * side, steps=5)
+    page.mouse.up()
+
+
+def saved(page: Page, button: str) -> bytes:
+    with page.expect_download() as download:
+        page.click(button)
+    return Path(download.value.path()).read_bytes()
+
+
+def hole(page: Page) -> NDArray[np.bool_]:
+    """Return the hole as the page saves it: bool (H, W)."""
+    mask = Image.open(io.BytesIO(saved(page, "#save-mask"))).convert("L")
+    return np.asarray(np.asarray(mask) == 255)
+
+
+def choose(page: Page, preset: str, candidates: int = 2) -> None:
+    if not page.is_visible("#preset"):
+        page.click("#options summary")
+    page.select_option("#preset", preset)
+    page.fill("#count", str(candidates))
+
+
+def test_painting_and_going_back(page: Page) -> None:
+    assert page.is_disabled("#fill")
+    drag(page, (-0.2, 0), (0.2, 0))
+    stroke = hole(page)
+    assert stroke.shape == (SIDE, SIDE)
+    assert stroke[SIDE // 2, SIDE // 2] and not stroke[4, 4]
+    page.keyboard.press("e")
+    drag(page, (0, -0.2), (0, 0.2))
+    erased = hole(page)
+    assert not erased[SIDE // 2, SIDE // 2]
+    assert not (erased & ~stroke).any()
+    page.keyboard.press("Control+z")
+    assert np.array_equal(hole(page), stroke)
+    page.keyboard.press("Control+Shift+Z")
+    assert np.array_equal(hole(page), erased)
+    page.click("#invert")
+    assert np.array_equal(hole(page), ~erased)
+    page.click("#clear")
+    assert not hole(page).any()
+    page.keyboard.press("r")
+    drag(page, (-0.1, -0.1), (0.1, 0.1))
+    rows, columns = np.nonzero(hole(page))
+    assert hole(page).sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+
+
+def test_the_wheel_zooms_at_the_cursor_and_the_space_bar_pans(page: Page) -> None:
+    box = page.locator("#canvas").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle[0] + 100, middle[1])
+    page.mouse.wheel(0, -600)
+    page.keyboard.down("Space")
+    page.mouse.down()
+    page.mouse.move(*middle, steps=3)
+    page.mouse.up()
+    page.keyboard.up("Space")
+    page.fill("#size", "0")
+    page.mouse.click(*middle)
+    page.wait_for_selector("#undo:enabled")
+    rows, columns = np.nonzero(hole(page))
+    # The point that lay 100 CSS pixels right of the middle: the picture was shown 600 or so wide.
+    scale = (min(box["width"], box["height"]) - 48) / SIDE
+    assert abs(columns.mean() + 0.5 - (SIDE / 2 + 100 / scale)) < 1.5
+    assert abs(rows.mean() + 0.5 - SIDE / 2) < 1.5
+
+
+def test_a_hole_is_painted_by_keyboard_alone(page: Page) -> None:
+    page.focus("#canvas")
+    for key in ("Enter", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    assert hole(page)[SIDE // 2, SIDE // 2 + 1]
+
+
+def test_a_fill_is_what_the_api_gives(page: Page, address: str, tmp_path: Path) -> None:
+    drag(page, (-0.15, 0), (0.15, 0.1))
+    mask = saved(page, "#save-mask")
+    choose(page, "fast")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("body[data-state=filled]")
+    assert page.locator("#candidates button").count() == 2
+    page.click("#candidates button:nth-child(2)")
+    page.wait_for_selector("#candidates button:nth-child(2)[aria-checked=true]")
+    second = saved(page, "#save")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("#candidates button:nth-child(1)[aria-checked=true]")
+    first = saved(page, "#save")
+    assert first != second
+    model = page.input_value("#model")
+    answer = httpx.post(
+        f"{address}api/v1/inpaint",
+        files={"image": (tmp_path / "photo.png").read_bytes(), "mask": mask},
+        data={"preset": "fast", "candidates": "2", "seed": "0", "model": model},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=60,
+    )
+    assert answer.content == first
+    assert saved(page, "#save-animation")[:4] == b"GIF8"
+    page.click("#more")
+    page.wait_for_selector("#candidates button:nth-child(4)")
+    for _ in range(2):
+        page.click("#undo")
+    page.wait_for_selector("body[data-state=painting]")
+    assert np.array_equal(hole(page), np.asarray(Image.open(io.BytesIO(mask)).convert("L")) == 255)
+
+
+def test_a_search_is_watched_and_cancelled(page: Page) -> None:
+    drag(page, (-0.2, 0), (0.2, 0))
+    choose(page, "yeh2017")
+    page.mouse.move(2, 2)
+    page.click("#fill")
+    page.wait_for_selector("#progress[value]")
+    seen = {page.locator("#canvas").screenshot()}
+    for _ in range(50):
+        if len(seen) > 2:
+            break
+        page.wait_for_timeout(100)
+        seen.add(page.locator("#canvas").screenshot())
+    assert len(seen) > 2
+    page.click("#cancel")
+    page.wait_for_selector("body[data-state=painting]")
+    assert page.inner_text("#problem") == ""
+    assert page.is_enabled("#fill")
+
+
+def test_painting_on_a_fill_begins_the_next_hole(page: Page) -> None:
+    drag(page, (-0.2, 0), (0.2, 0))
+    choose(page, "fast", candidates=1)
+    page.click("#fill")
+    page.wait_for_selector("body[data-state=filled]")
+    first = np.asarray(Image.open(io.BytesIO(saved(page, "#save"))))
+    drag(page, (-0.2, 0.3), (0.2, 0.3))
+    page.wait_for_selector("body[data-state=painting]")
+    mask = hole(page)
+    page.click("#fill")
+    page.wait_for_selector("body[data-state=filled]")
+    second = np.asarray(Image.open(io.BytesIO(saved(page, "#save"))))
+    assert np.array_equal(first[~mask], second[~mask])
+    assert not np.array_equal(first[mask], second[mask])
+
+
+def test_what_is_no_picture_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    page.set_input_files("#file", tmp_path / "text.png")
+    page.wait_for_selector("#problem:not(:empty)")
+    assert "not a picture" in page.inner_text("#problem")
