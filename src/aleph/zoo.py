@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 SHIPPED = Path(__file__).parent / "models"
-DEFAULT_MODEL = "faces-64"
+DEFAULT_MODEL = "faces-128"
 _MAX_CONFIG_BYTES = 1 << 16
 
 
