@@ -156,22 +156,27 @@ class _Softness:
 
 
 class _Scale:
-    """One size of the picture: what is solved at it, and what is taken from half the size."""
+    """One size of the picture: what is solved at it, and what is taken from half the size.
+
+    Attributes:
+        inner: Boolean (H, W), what is taken from half the size.
+        known: Known pixels in each 2×2, (H/2, W/2, 1); None if nothing is taken from half the size.
+        field: What is solved.
+    """
 
     def __init__(self, hole: Hole, kappa: float | None) -> None:
-        self.hole = hole
         self.inner = np.zeros_like(hole)
         if max(hole.shape) > _WHOLE:
             distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
             self.inner = distance > _BAND
+        self.known = _halve((~hole)[:, :, None].astype(np.float64)) if self.inner.any() else None
         self.field = _Field(hole & ~self.inner, kappa)
 
 
 def _scales(hole: Hole, kappa: float | None) -> list[_Scale]:
     """Prepare the picture's own size and, as long as something is left to them, its halves."""
     scales = [_Scale(hole, kappa)]
-    while scales[-1].inner.any():
-        known = _halve((~scales[-1].hole)[:, :, None].astype(np.float64))
+    while (known := scales[-1].known) is not None:
         kappa = kappa and 2 * kappa
         scales.append(_Scale(known[:, :, 0] == 0, kappa))
     return scales
@@ -186,11 +191,10 @@ def _halve(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _interpolate(residual: NDArray[np.float64], scales: list[_Scale]) -> None:
     """Replace the residual (H, W, 3) in the hole, where it must be 0, by r̂; in place."""
-    scale, smaller = scales[0], scales[1:]
-    if smaller:
-        count = _halve((~scale.hole)[:, :, None].astype(np.float64))
-        coarse = _halve(residual) / np.maximum(count, 1.0)
-        _interpolate(coarse, smaller)
+    scale = scales[0]
+    if scale.known is not None:
+        coarse = _halve(residual) / np.maximum(scale.known, 1.0)
+        _interpolate(coarse, scales[1:])
         size = (2 * coarse.shape[1], 2 * coarse.shape[0])
         smooth = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
         residual[scale.inner] = smooth[: residual.shape[0], : residual.shape[1]][scale.inner]

@@ -17,7 +17,9 @@ from PIL import Image
 
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name
-from aleph.masks import FILE_THRESHOLD
+from aleph.images import open_picture
+from aleph.masks import read_hole
+from aleph.photos import decode_photo
 from aleph.web.jobs import Job
 from aleph.web.schemas import FillOptions, PictureFormat
 from aleph.web.uploads import Upload
@@ -172,8 +174,8 @@ def weight_map(mask: bytes, weighting: Weighting) -> bytes:
     Raises:
         InputError: if the mask cannot be read.
     """
-    with Image.open(io.BytesIO(mask)) as picture:
-        hole = np.asarray(picture.convert("L")) >= FILE_THRESHOLD
+    picture = open_picture(io.BytesIO(mask), "mask")
+    hole = read_hole(picture, (picture.height, picture.width))
     weight = context_weight(hole, weighting)
     share = weight / max(float(weight.max()), 1e-30)
     levels = 1 + np.log10(np.maximum(share, _WEIGHT_FLOOR)) / -np.log10(_WEIGHT_FLOOR)
@@ -188,9 +190,7 @@ def displayable(image: bytes, side: int = 4096) -> tuple[bytes, tuple[int, int]]
     Raises:
         InputError: if it cannot be read.
     """
-    from aleph.images import open_picture, read_image
-
-    picture = Image.fromarray(read_image(open_picture(io.BytesIO(image))))
+    picture = Image.fromarray(decode_photo(image).pixels)
     size = picture.size
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _encoded(picture, "WEBP", quality=92), size
