@@ -52,7 +52,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> Inpainter:
     """An inpainter with random weights."""
-    return Inpainter.from_pretrained(tiny_folder, device="cpu")
+    return Inpainter.from_pretrained(tiny_folder, device="cpu", precision="fp32")
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -61,7 +61,7 @@ def each_kind(
 ) -> Inpainter:
     """An inpainter with random weights of every kind of model, one after the other."""
     folder = make_model(tmp_path_factory.mktemp("models") / request.param, KINDS[request.param])
-    return Inpainter.from_pretrained(folder, device="cpu")
+    return Inpainter.from_pretrained(folder, device="cpu", precision="fp32")
 
 
 @pytest.fixture(scope="session")

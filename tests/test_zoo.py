@@ -69,7 +69,7 @@ def test_a_model_comes_back_as_it_was_saved(kind: str, prior: str, tmp_path: Pat
         network.half().float().eval()  # what float16 files can hold
     save_model(tmp_path / "m", config, networks, "# The card\n")
     assert files_below(tmp_path) == {"m/config.json", "m/model.safetensors", "m/README.md"}
-    model = load_model(tmp_path / "m", "cpu")
+    model = load_model(tmp_path / "m", "cpu", "fp32")
     assert model.name == "m"
     assert model.config == config
     assert read_card(tmp_path / "m") == "# The card\n"
@@ -86,7 +86,7 @@ def test_a_model_comes_back_as_it_was_saved(kind: str, prior: str, tmp_path: Pat
 
 
 def test_a_loaded_model_is_frozen_and_does_not_change_by_use(tiny_folder: Path) -> None:
-    model = load_model(tiny_folder, "cpu")
+    model = load_model(tiny_folder, "cpu", "fp32")
     assert model.discriminator is not None
     networks = (model.generator, model.discriminator)
     assert not any(p.requires_grad for n in networks for p in n.parameters())
@@ -97,7 +97,7 @@ def test_a_loaded_model_is_frozen_and_does_not_change_by_use(tiny_folder: Path) 
 
 
 def test_bf16_computes_in_bf16_and_gives_back_float32(tiny_folder: Path) -> None:
-    exact, rough = load_model(tiny_folder, "cpu"), load_model(tiny_folder, "cpu", "bf16")
+    exact, rough = load_model(tiny_folder, "cpu", "fp32"), load_model(tiny_folder, "cpu", "bf16")
     z = torch.rand(4, 8)
     image = rough.generate(z)
     assert image.dtype == rough.judge(image).dtype == torch.float32
@@ -354,3 +354,12 @@ def test_the_shipped_model_is_there_and_whole() -> None:
         assert word.lower() in card.lower(), f"the card does not speak of {word}"
     for gap in ("Say here", "Nothing yet"):  # what `aleph export` leaves to be filled in
         assert gap not in card
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_auto_precision_is_bf16_only_where_the_processor_computes_in_it(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, able: bool
+) -> None:
+    for test in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, test, lambda: able, raising=False)
+    assert load_model(tiny_folder, "cpu").precision == ("bf16" if able else "fp32")

@@ -163,7 +163,7 @@ def inpaint(
     ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the random starts and masks.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     frame: Annotated[str, typer.Option(help="auto or whole.")] = "auto",
     animate: Annotated[
         Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")
@@ -182,10 +182,10 @@ def inpaint(
     """
     if mask is None and mask_color is None:
         raise typer.BadParameter("say what is missing: --mask or --mask-color")
-    from aleph.config import Precision, check_choice
+    from aleph.config import Arithmetic, check_choice
     from aleph.masks import Mask
 
-    check_choice("precision", precision, Precision)
+    check_choice("precision", precision, Arithmetic)
     given = _given(tolerance=tolerance)
     damage = Mask(mask, color=mask_color, invert=invert_mask, grow=grow, **given)
     chosen = {"name_or_path": model, "device": device, "precision": precision}

@@ -15,6 +15,7 @@ Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]
 Blending = Literal["paste", "poisson", "matern"]
 Precision = Literal["fp32", "bf16"]
+Arithmetic = Literal["auto", "fp32", "bf16"]
 Start = Literal["encoder", "random"]
 Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from aleph.animation import search_timing, write_animation
 from aleph.blending import Blender
-from aleph.config import Precision, Settings, check_whole, resolve_settings
+from aleph.config import Arithmetic, Settings, check_whole, resolve_settings
 from aleph.encoding import encode_photo, write_photo
 from aleph.errors import InputError
 from aleph.figures import show_hole, side_by_side
@@ -223,14 +223,15 @@ class Inpainter:
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
         *,
         device: str = "auto",
-        precision: Precision = "fp32",
+        precision: Arithmetic = "auto",
     ) -> Self:
         """Load a shipped model by its name, or a model folder by its path.
 
         Args:
             name_or_path: See `aleph models` for the names.
             device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-            precision: Arithmetic of the networks, `fp32` or `bf16`.
+            precision: Arithmetic of the networks: `fp32`, `bf16`, or `auto`, bf16 where the
+                device computes in it.
 
         Raises:
             ModelError: if there is no such model or its folder is damaged.

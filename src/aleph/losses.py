@@ -87,17 +87,30 @@ def discriminator_loss(real_logit: Tensor, fake_logit: Tensor) -> Tensor:
     return softplus(-real_logit) + softplus(fake_logit)
 
 
-def posterior_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ (μ² + σ² − 1 − log σ²) (Kingma & Welling 2014, appendix B).
+def posterior_divergence(
+    mean: Tensor,
+    log_variance: Tensor,
+    from_mean: Tensor | float = 0.0,
+    from_log_variance: Tensor | None = None,
+) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(m, s²)) = ½ Σ (((μ − m)² + σ²) / s² − 1 − log σ² + log s²).
+
+    With m = 0 and s = 1 the divergence from the prior (Kingma & Welling 2014, appendix B); with
+    another posterior's m and s that of what is known of a whole image from what is guessed of a
+    damaged one (Sohn et al. 2015, eq. 4; Zheng et al. 2019, arXiv 1903.04227, eq. 5).
 
     Args:
         mean: μ, shape (N, latent_dim).
         log_variance: log σ², shape (N, latent_dim).
+        from_mean: m, of the same shape or a number.
+        from_log_variance: log s², of the same shape; 0 if None.
 
     Returns:
         Shape (N,), in nats, from 0 up.
     """
-    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
+    wide = torch.zeros_like(log_variance) if from_log_variance is None else from_log_variance
+    square = (mean - from_mean).square() + log_variance.exp()
+    return 0.5 * (square * (-wide).exp() - 1.0 - log_variance + wide).sum(dim=1)
 
 
 def reconstruction_loss(generated: Tensor, image: Tensor) -> Tensor:

@@ -1,8 +1,14 @@
 """Training of the amortised start: encoder and generator as a masked variational autoencoder, then
-the adversary (the roles of Larsen et al. 2016, arXiv 1512.09300, with the encoder seeing only what
-is known)."""
+the adversary (the roles of Larsen et al. 2016, arXiv 1512.09300).
+
+The encoder sees every image damaged, and some whole. A whole image's posterior is that of a
+variational autoencoder. A damaged image's mean is trained to rebuild the image as well as can be,
+its spread to hold the whole image's posterior (pluralistic completion, Zheng et al. 2019, arXiv
+1903.04227): the mean is the best guess, the samples are what else it may have been."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,6 +34,46 @@ def _judged(batch: int) -> int:
     return max(2, batch // 2)
 
 
+def _whole(batch: int) -> int:
+    """Return how many of a batch's images are encoded undamaged as well."""
+    return max(1, batch // 4)
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """What the encoder says of a batch of N images, K of which it sees undamaged too.
+
+    Attributes:
+        mean: μ of the damaged images' posteriors, float32 (N, latent_dim).
+        log_variance: log σ² of them.
+        whole_mean: μ of the posteriors of the first K images, undamaged, (K, latent_dim).
+        whole_log_variance: log σ² of them.
+    """
+
+    mean: Tensor
+    log_variance: Tensor
+    whole_mean: Tensor
+    whole_log_variance: Tensor
+
+    def divergence(self) -> Tensor:
+        """KL of the whole images' posteriors from the prior, mean, in nats."""
+        return posterior_divergence(self.whole_mean, self.whole_log_variance).mean()
+
+    def surprise(self) -> Tensor:
+        """KL of the whole images' posteriors, held fixed, from the damaged ones', mean, in nats.
+
+        This alone decides how wide a damaged image's posterior is: as wide as the codes of the
+        images that the damage leaves possible, so that its samples differ where they may.
+        """
+        count = len(self.whole_mean)
+        return posterior_divergence(
+            self.whole_mean.detach(),
+            self.whole_log_variance.detach(),
+            self.mean[:count],
+            self.log_variance[:count],
+        ).mean()
+
+
 class AmortisedRecipe(Recipe):
     """Encoder and generator, trained to rebuild, and the discriminator that judges them."""
 
@@ -37,35 +83,37 @@ class AmortisedRecipe(Recipe):
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses.
 
-        Before `adversary_start` encoder and generator learn to reconstruct the whole image from
-        what a hole leaves of it; from then on the discriminator judges half of the reconstructions
-        and images of random codes as well.
+        Encoder and generator learn to rebuild the whole image from the mean code of what a hole
+        leaves of it, and a part of the batch from a sample of the undamaged image's posterior. From
+        `adversary_start` on the discriminator judges half of the first, and images of codes drawn
+        from the prior and from damaged images' posteriors.
         """
         adversary = step.index >= self.config.adversary_start
-        generator, encoder = self.networks["generator"], self.networks["encoder"]
-        hole = self._holes(len(real), step, real.device)
         with step.autocast():
-            mean, log_variance = (t.float() for t in encoder(real, hole))
-            noise = torch.randn(mean.shape, generator=step.random, device=mean.device)
-            code = mean + (0.5 * log_variance).exp() * noise
+            codes = self._encode(real, step)
+            whole = _sample(codes.whole_mean, codes.whole_log_variance, step)
+            drawn = [codes.mean, whole]
             if adversary:
-                free = torch.randn(
-                    (_judged(len(real)) // 2, mean.shape[1]),
-                    generator=step.random,
-                    device=mean.device,
-                )
-                generated = generator(torch.cat([code, free]))
-            else:
-                generated = generator(code)
-        generated = generated.float()
-        rebuilt = generated[: len(real)]
-        divergence = posterior_divergence(mean, log_variance).mean()
+                drawn.append(self._free_codes(codes, step))
+            generated = self.networks["generator"](torch.cat(drawn))
+        rebuilt, redrawn, free = generated.float().tensor_split(
+            [len(real), len(real) + len(whole)]
+        )
         reconstruction = reconstruction_loss(rebuilt, real).mean()
-        loss = reconstruction + self.config.kl_weight / real[0].numel() * divergence
-        report = {"reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
+        detail = reconstruction_loss(redrawn, real[: len(redrawn)]).mean()
+        divergence, surprise = codes.divergence(), codes.surprise()
+        spread = self.config.kl_weight / real[0].numel() * (divergence + surprise)
+        share = len(redrawn) / len(real)
+        loss = (reconstruction + share * (detail + spread)) / (1 + share)
+        report = {
+            "reconstruction": reconstruction.detach(),
+            "whole": detail.detach(),
+            "divergence": divergence.detach(),
+            "surprise": surprise.detach(),
+        }
         if adversary:
             judged = _judged(len(real))
-            real, generated = real[:judged], torch.cat([rebuilt[:judged], generated[len(hole) :]])
+            real, generated = real[:judged], torch.cat([rebuilt[:judged], free])
             report |= self._train_discriminator(real, generated.detach(), step)
             verdict, features = self._verdict(real, generated, step)
             loss = loss + self.config.adversary_weight * verdict
@@ -73,6 +121,28 @@ class AmortisedRecipe(Recipe):
             report |= {"generator": verdict.detach(), "features": features.detach()}
         self._minimise(loss, step)
         return report
+
+    def _encode(self, real: Tensor, step: Step) -> _Codes:
+        """Encode the batch under a hole each, and its first images undamaged."""
+        hole = self._holes(len(real), step, real.device)
+        whole = real[: _whole(len(real))]
+        images = torch.cat([real, whole])
+        holes = torch.cat([hole, torch.zeros_like(hole[: len(whole)])])
+        mean, log_variance = (t.float() for t in self.networks["encoder"](images, holes))
+        count = len(real)
+        return _Codes(mean[:count], log_variance[:count], mean[count:], log_variance[count:])
+
+    def _free_codes(self, codes: _Codes, step: Step) -> Tensor:
+        """Draw codes whose images have no original: of the prior, and of damaged images.
+
+        The encoder is not told what becomes of them: it would narrow its posteriors.
+        """
+        count = _judged(len(codes.mean)) // 2
+        shape, device = (count, codes.mean.shape[1]), codes.mean.device
+        prior = torch.randn(shape, generator=step.random, device=device)
+        last = slice(len(codes.mean) - max(1, count // 2), None)
+        guessed = _sample(codes.mean[last].detach(), codes.log_variance[last].detach(), step)
+        return torch.cat([prior, guessed])
 
     def _holes(self, count: int, step: Step, device: torch.device) -> Tensor:
         """Draw one hole per image: boolean (count, 1, H, W)."""
@@ -120,18 +190,26 @@ class AmortisedRecipe(Recipe):
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
-        """Return 24 damaged images and under each row of 8 their rebuilding, then 16 samples."""
+        """Return rows of 8: damaged images, best guesses, two samples of each, four of the prior."""
         generator, encoder = self.averages["generator"], self.averages["encoder"]
-        real = real[:24]
+        real = real[:: max(1, len(real) // 8)][:8]
         holes = draw_holes(len(real), self.model.resolution, np.random.default_rng(0))
         hole = torch.from_numpy(holes[:, None]).to(real.device)
-        rebuilt = generator(encoder(real, hole)[0])
-        damaged = real.masked_fill(hole, 0.0)
+        mean, log_variance = encoder(real, hole)
         random = torch.Generator(real.device).manual_seed(0)
-        free = torch.randn((16, self.model.latent_dim), generator=random, device=real.device)
-        rows = [t[i : i + 8] for i in range(0, len(real), 8) for t in (damaged, rebuilt)]
-        return torch.cat([*rows, generator(free)])
+        shape = (2, *mean.shape)
+        noise = torch.randn(shape, generator=random, device=real.device)
+        codes = [mean, *(mean + (0.5 * log_variance).exp() * noise)]
+        columns = [real.masked_fill(hole, 0.0), *(generator(code) for code in codes)]
+        free = torch.randn((32, mean.shape[1]), generator=random, device=real.device)
+        return torch.cat([*columns, generator(free)])
 
     def export(self) -> dict[str, nn.Module]:
         """Return the networks to ship, in inference mode."""
         return {**self.averages, "discriminator": self.networks["discriminator"].eval()}
+
+
+def _sample(mean: Tensor, log_variance: Tensor, step: Step) -> Tensor:
+    """Draw one code from each posterior."""
+    noise = torch.randn(mean.shape, generator=step.random, device=mean.device)
+    return mean + (0.5 * log_variance).exp() * noise

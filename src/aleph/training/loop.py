@@ -267,7 +267,9 @@ class _Loop:
         """Write a square grid of the model's images, on the first process."""
         if not self.first:
             return
-        real = to_tensor(self.batches.images[:64]).to(self.fabric.device)
+        images = self.batches.images
+        spread = images[:: max(1, len(images) // 64)][:64]  # neighbours in a folder are alike
+        real = to_tensor(spread).to(self.fabric.device)
         pixels = to_pixels(self.recipe.preview(real))
         side = math.ceil(math.sqrt(len(pixels)))
         blank = np.zeros((side * side - len(pixels), *pixels.shape[1:]), np.uint8)
