@@ -4,7 +4,7 @@
 
 fills every image under every mask with the presets of each model at its own resolution and with
 OpenCV Telea, Navier-Stokes and scikit-image biharmonic, and prints a Markdown table per model. With
-`--doc` the tables replace what stands between the two comments `<!-- leads -->` and `<!-- /leads -->`
+`--doc` the tables replace what stands between the comments `<!-- leads -->` and `<!-- /leads -->`
 of that file. Killed and called again it goes on where it stopped.
 """
 

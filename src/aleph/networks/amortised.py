@@ -190,10 +190,14 @@ class Encoder(nn.Module):
         Returns:
             μ and log σ², each (N, latent_dim).
         """
+        mean, log_variance = self.posterior(self.features(image, hole)).chunk(2, dim=1)
+        return mean, log_variance.clamp(-12.0, 4.0)
+
+    def features(self, image: Tensor, hole: Tensor) -> Tensor:
+        """Return what the posterior is read from, (N, latent_dim), for the same arguments."""
         known = image.masked_fill(hole, 0.0)
         features, _ = self.tower(torch.cat([known, hole.to(image.dtype)], dim=1))
-        mean, log_variance = self.posterior(features).chunk(2, dim=1)
-        return mean, log_variance.clamp(-12.0, 4.0)
+        return features  # type: ignore[no-any-return]
 
 
 class Discriminator(nn.Module):

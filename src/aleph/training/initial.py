@@ -5,27 +5,34 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aleph.config import ModelConfig
 from aleph.errors import TrainingError
 from aleph.training.recipe import Recipe
+from aleph.training.whitening import whiten
 from aleph.zoo import find_model, load_networks
 
 
 @torch.no_grad()
-def start_from(trained: Recipe, config: ModelConfig, name: str) -> None:
+def start_from(
+    trained: Recipe, config: ModelConfig, name: str, images: NDArray[np.uint8] | None = None
+) -> None:
     """Copy a trained model's weights into fresh networks and averages.
 
     A model of a lower resolution is grown (Karras et al. 2018, arXiv 1710.10196): the generator
     gets a level on top, whose first image adds nothing, encoder and discriminator get a block in
-    front; what is new keeps its fresh weights.
+    front; what is new keeps its fresh weights. One of the same resolution that has an encoder gets
+    its latent space whitened (`aleph.training.whitening`).
 
     Args:
         trained: The fresh networks, changed in place.
         config: What they were built from.
         name: A model's name or folder.
+        images: Training images, uint8 (n, R, R, 3), to whiten the latent space by; not if None.
 
     Raises:
         ModelError: if there is no such model or its folder is damaged.
@@ -40,8 +47,10 @@ def start_from(trained: Recipe, config: ModelConfig, name: str) -> None:
         )
     for role, network in trained.networks.items():
         _copy(networks[role], network, int(doublings), name)
-        if role in trained.averages:
-            trained.averages[role].load_state_dict(network.state_dict())
+    if images is not None and doublings == 0 and config.kind == "amortised":
+        whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
+    for role, average in trained.averages.items():
+        average.load_state_dict(trained.networks[role].state_dict())
 
 
 def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:

@@ -139,7 +139,7 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     if resume and run.state.exists():
         done = load_state(recipe, run.state)["step"]
     elif run.init:
-        start_from(recipe, run.model, run.init)
+        start_from(recipe, run.model, run.init, batches.images)
     return _Loop(fabric, run, recipe, batches, reporter).go_on(done)
 
 
