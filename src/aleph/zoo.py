@@ -233,8 +233,8 @@ def load_model(
     Args:
         name_or_path: A shipped model's name or a model folder.
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: `fp32`, `bf16`, or `auto`: bf16 where the device computes in it, for it takes half
-            the time and costs no quality (docs/models.md).
+        precision: `fp32`, `bf16`, or `auto`: bf16 where the device computes in it, for it
+            takes half the time and costs no quality (docs/models.md).
 
     Raises:
         ModelError: if there is no such model, or its folder is damaged, hostile or too new.

@@ -96,9 +96,7 @@ class AmortisedRecipe(Recipe):
             if adversary:
                 drawn.append(self._free_codes(codes, step))
             generated = self.networks["generator"](torch.cat(drawn))
-        rebuilt, redrawn, free = generated.float().tensor_split(
-            [len(real), len(real) + len(whole)]
-        )
+        rebuilt, redrawn, free = generated.float().tensor_split([len(real), len(real) + len(whole)])
         reconstruction = reconstruction_loss(rebuilt, real).mean()
         detail = reconstruction_loss(redrawn, real[: len(redrawn)]).mean()
         divergence, surprise = codes.divergence(), codes.surprise()
@@ -190,7 +188,7 @@ class AmortisedRecipe(Recipe):
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
-        """Return rows of 8: damaged images, best guesses, two samples of each, four of the prior."""
+        """Return rows of 8: damaged images, best guesses, two samples each, four of the prior."""
         generator, encoder = self.averages["generator"], self.averages["encoder"]
         real = real[:: max(1, len(real) // 8)][:8]
         holes = draw_holes(len(real), self.model.resolution, np.random.default_rng(0))
