@@ -58,6 +58,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
     return {
         "plan": summary.plan.to_dict(),
         "images": summary.images,
+        "left": summary.left,
         "resolution": summary.resolution,
         "devices": summary.devices,
         "means": [_flat(mean) for mean in summary.means],
@@ -71,7 +72,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
 def _ranked_json(ranked: Ranked) -> dict[str, Any]:
     return {
         "mask": ranked.mask,
-        **_setting_fields(ranked.setting),
+        **ranked.setting.columns(),
         "rank": ranked.rank,
         "psnr_hole": ranked.psnr_hole,
         "against": {name: _interval_fields(d) for name, d in ranked.against.items()},
@@ -85,7 +86,7 @@ def _flat(item: Mean | Comparison | StepMean) -> dict[str, Any]:
     for name in (f.name for f in dataclasses.fields(item)):
         value = getattr(item, name)
         if name == "setting":
-            row |= _setting_fields(value)
+            row |= value.columns()
         elif isinstance(value, Setting):
             row[name] = value.name
         elif name in ("difference", "gain"):
@@ -93,16 +94,6 @@ def _flat(item: Mean | Comparison | StepMean) -> dict[str, Any]:
         else:
             row[name] = value
     return row
-
-
-def _setting_fields(setting: Setting) -> dict[str, str]:
-    return {
-        "setting": setting.name,
-        "method": setting.label,
-        "weighting": setting.weighting,
-        "norm": setting.norm,
-        "blending": setting.blending,
-    }
 
 
 def _interval_fields(difference: Difference | None) -> dict[str, Any]:
@@ -143,14 +134,19 @@ def markdown(summary: Summary, folder: Path) -> str:
 def _head(summary: Summary, folder: Path) -> str:
     plan = summary.plan
     size = f"{summary.resolution}×{summary.resolution}"
-    return "\n\n".join(
+    parts = filter(
+        None,
         [
             f"# Evaluation of `{Path(plan.model).name}`",
             f"Made by `{plan.command()} --out {folder}`, on {summary.images} images at {size} "
             f"pixels; times on {'; '.join(summary.devices)}.",
+            f"**{summary.left} more images are not done yet:** the same command goes on."
+            if summary.left
+            else "",
             textwrap.fill(_READING.format(batch=plan.batch_size), 100),
-        ]
+        ],
     )
+    return "\n\n".join(parts)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
