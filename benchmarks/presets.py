@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from aleph.blending import Blender
 from aleph.config import Preset, SearchConfig, resolve_settings
-from aleph.errors import InputError
+from aleph.errors import AlephError, InputError
 from aleph.evaluation.metrics import psnr
 from aleph.evaluation.report import interval_text, table
 from aleph.evaluation.rows import Row, RowFile
@@ -92,6 +93,11 @@ def grid() -> list[Point]:
         for weight in PRIOR_WEIGHTS
     }
     return sorted(points | set(preset_points().values()))
+
+
+def all_starts() -> list[int]:
+    """Return every number of starts of the grid."""
+    return sorted({point.starts for point in grid()})
 
 
 def chosen_sources(data: Sequence[str], only: Path | None, count: int) -> list[Source]:
@@ -163,7 +169,7 @@ class Trial:
             blender = Blender(hole, blending)
             levels = to_levels(found.generated[index])
             total = found.losses["total"][index].nan_to_num(float("inf")).cpu().numpy()
-            best = {k: int(total[:k].argmin()) for k in (*STARTS, config.starts)}
+            best = {k: int(total[:k].argmin()) for k in all_starts()}
             of_start = {s: psnr(image, blender(image, levels[s]), hole) for s in best.values()}
             rows.append({k: of_start[start] for k, start in best.items()})
         return rows
@@ -176,7 +182,7 @@ def fill_in(
     jobs = list(_jobs(trials, count))
     with reporter.progress("searching", len(jobs)) as advance:
         for done, (model, mask, config, first, last) in enumerate(jobs, 1):
-            points = [Point(config.steps, k, config.prior_weight) for k in STARTS]
+            points = [Point(config.steps, k, config.prior_weight) for k in all_starts()]
             names = [(point.starts, point.name(model)) for point in points]
             wanted = [(i, mask, name) for i in range(first, last) for _, name in names]
             if any(key not in file for key in wanted):
@@ -193,10 +199,11 @@ def _jobs(
     trials: dict[tuple[str, str], Trial], count: int
 ) -> Iterator[tuple[str, str, SearchConfig, int, int]]:
     """Yield model, mask, search and images of every search, small ones first."""
-    base = resolve_settings("thorough", "amortised").search
+    thorough = resolve_settings("thorough", "amortised").search
+    base = dataclasses.replace(thorough, starts=max(all_starts()))
     searches = dict.fromkeys((point.steps, point.prior_weight) for point in grid())
     for steps, weight in searches:
-        config = dataclasses.replace(base, steps=steps, starts=max(STARTS), prior_weight=weight)
+        config = dataclasses.replace(base, steps=steps, prior_weight=weight)
         for model, mask in trials:
             for first in range(0, count, GROUP):
                 yield model, mask, config, first, min(first + GROUP, count)
@@ -207,7 +214,7 @@ def seconds_per_image(
 ) -> dict[Point, float]:
     """Return the seconds of one image at every point: measured at 0 and 20 steps, then linear."""
     measured: dict[tuple[int, float, int], float] = {}
-    for starts in STARTS:
+    for starts in all_starts():
         for weight in PRIOR_WEIGHTS:
             for steps in (0, TIMED_STEPS):
                 measured[starts, weight, steps] = _median_seconds(
@@ -377,4 +384,8 @@ def _check_same(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AlephError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -107,14 +107,22 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+_WRAPPER = textwrap.TextWrapper(100, break_long_words=False, break_on_hyphens=False)
+
+
 def _prose(*sentences: str) -> str:
-    return textwrap.fill(" ".join(filter(None, sentences)), 100, break_long_words=False)
+    return _WRAPPER.fill(" ".join(filter(None, sentences)))
 
 
 def _bullets(items: Iterable[str]) -> str:
-    return "\n".join(
-        textwrap.fill(item, 100, initial_indent="- ", subsequent_indent="  ") for item in items
+    hanging = textwrap.TextWrapper(
+        100,
+        initial_indent="- ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
+    return "\n".join(map(hanging.fill, items))
 
 
 # What it rests on
@@ -194,19 +202,19 @@ def _short_weighting(outcomes: Sequence[Outcome], model: str) -> str:
         text = f"{_mask(mask)} ({_gain(difference)} dB, `{best.setting.weighting}`)"
         verdicts[difference.verdict].append(text)
     said = [
-        f"{what} {_listed(verdicts[verdict])}"
+        f"{what} on {_listed(verdicts[verdict])}"
         for verdict, what in (
-            ("higher", "raises the PSNR of the pasted hole on"),
-            ("lower", "lowers it on"),
-            ("no difference shown", "shows no difference on"),
+            ("higher", "raised"),
+            ("lower", "lowered"),
+            ("no difference shown", "no difference shown"),
         )
         if verdicts[verdict]
     ]
     if not said:
         return ""
     return (
-        f"{_name(model)}, from {start}: the better of the two distance weightings, against "
-        f"`uniform`, {'; it '.join(said)}."
+        f"{_name(model)}, from {start}: PSNR of the pasted hole with the better of the two "
+        f"distance weightings, against `uniform`: {'; '.join(said)}."
     )
 
 
@@ -302,17 +310,57 @@ def _orders(outcomes: Sequence[Outcome], norm: str) -> list[tuple[str, ...]]:
 
 
 def _ranking(outcomes: Sequence[Outcome]) -> str:
+    """Rank from random starts with intervals, then every model and blending in short."""
     parts = ["## Ranking of the four weightings"]
-    parts += [
-        _prose(
-            "By the mean PSNR of the hole, best first, l1. `>` stands between neighbours whose "
-            "difference is shown, `≈` where none is shown. The numbers with their intervals are in "
-            "the tables at the end; `faces-dcgan-64` searches from random starts, the others from "
-            "their encoder's guess."
-        ),
-        table(("model", "mask", "blending", "ranking"), _orders(outcomes, "l1")),
-    ]
+    for outcome in _named(outcomes, ["dcgan"]):
+        text = _prose(
+            f"From random starts ({_name(outcome.stage.model)}, l1, pasted, "
+            f"{outcome.summary.images} images), by the mean PSNR of the hole, dB:"
+        )
+        head = ("mask", "rank", "weighting", "PSNR", "against the next", "against `uniform`",
+                "SSIM", "SSIM against `uniform`")  # fmt: skip
+        parts += [text, table(head, _ranks(outcome, "paste"))]
+    text = _prose(
+        "Every model and blending, best first, l1. `>` stands between neighbours whose difference "
+        "is shown, `≈` where none is shown; the numbers are in the tables at the end. "
+        "`faces-dcgan-64` searches from random starts, the others from their encoder's guess."
+    )
+    parts += [text, table(("model", "mask", "blending", "ranking"), _orders(outcomes, "l1"))]
     return "\n\n".join(parts)
+
+
+def _ranks(outcome: Outcome, blending: str) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for mask in _ordered(outcome.stage.masks):
+        group = [
+            ranked
+            for ranked in outcome.summary.rankings
+            if (ranked.mask, ranked.setting.blending) == (mask, blending)
+        ]
+        for ranked, below in zip(group, [*group[1:], None], strict=True):
+            pair = (ranked.setting.name, below.setting.name) if below else None
+            following = pair and compare(mask, "psnr_hole", (outcome, pair[0]), (outcome, pair[1]))
+            rows.append(
+                (
+                    _mask(mask),
+                    str(ranked.rank),
+                    f"`{ranked.setting.weighting}`",
+                    number(ranked.psnr_hole, 2),
+                    interval_text(following or None),
+                    interval_text(ranked.against.get("uniform")),
+                    number(_mean_ssim(outcome, ranked), 3),
+                    interval_text(ranked.ssim_against.get("uniform"), 3),
+                )
+            )
+    return rows
+
+
+def _mean_ssim(outcome: Outcome, ranked: Ranked) -> float:
+    return next(
+        mean.ssim_hole
+        for mean in outcome.summary.means
+        if (mean.mask, mean.setting) == (ranked.mask, ranked.setting)
+    )
 
 
 # What it is worth, and where
@@ -350,25 +398,27 @@ def _cell(difference: Difference | None) -> str:
 
 def _steps(outcomes: Sequence[Outcome]) -> str:
     """Say from which step on the weighting shows, where most, and what it saves."""
-    parts = []
-    for outcome in _named(outcomes, (*MAIN, "dcgan-thin")):
-        items = [
-            sentence
-            for mask in _ordered(outcome.stage.masks)
-            for weighting in DISTANCE
-            if (sentence := _steps_sentence(outcome, mask, weighting))
-        ]
-        if items:
-            parts.append(f"{_name(outcome.stage.model)}:\n\n{_bullets(items)}")
-    if not parts:
+    rows = [
+        row
+        for model in _models(outcomes)
+        for mask in MASKS
+        for outcome in _of_model(outcomes, model, "l1")
+        if mask in outcome.stage.masks
+        for weighting in DISTANCE
+        if (row := _steps_row(outcome, mask, weighting))
+    ]
+    if not rows:
         return ""
     intro = _prose(
-        "G(z) pasted, l1, on the way of one `balanced` search (its step size falls along a cosine, "
-        "so a shorter search is not just the beginning of a longer one). 'From step n on' means "
-        "that at n and at every later step looked at the interval of the gain over `uniform` lies "
-        "above zero."
+        "The gain over `uniform`, G(z) pasted, l1, dB, on the way of one `balanced` search (its "
+        "step size falls along a cosine, so a shorter search is not just the beginning of a longer "
+        "one). 'Shown from' is the step from which on the interval of the gain lies above zero at "
+        "every step looked at. The last columns: the PSNR that `uniform` ends with, and the step "
+        "at which the weighting and `uniform` itself first reach it."
     )
-    return "\n\n".join(["## At how many steps", intro, *parts])
+    head = ("model", "mask", "weighting", "shown from", "largest gain", "at step", "at the end",
+            "`uniform` ends with", "reached at step", "by itself at")  # fmt: skip
+    return f"## At how many steps\n\n{intro}\n\n{table(head, rows)}"
 
 
 def _line(outcome: Outcome, mask: str, weighting: str) -> list[StepMean]:
@@ -379,29 +429,36 @@ def _line(outcome: Outcome, mask: str, weighting: str) -> list[StepMean]:
     ]
 
 
-def _steps_sentence(outcome: Outcome, mask: str, weighting: str) -> str:
+def _steps_row(outcome: Outcome, mask: str, weighting: str) -> tuple[str, ...] | None:
     line, plain = (_line(outcome, mask, name) for name in (weighting, "uniform"))
     gains = [(mean.step, mean.gain) for mean in line if mean.gain is not None and mean.step > 0]
     if not gains or not plain:
-        return ""
+        return None
     best = max(gains, key=lambda gain: gain[1].mean)
-    since = None
-    for step, gain in reversed(gains):
-        if gain.low <= 0:
-            break
-        since = step
-    said = f"shows from step {since} on" if since else "does not show at the last step"
-    reached = [mean.step for mean in line if mean.psnr_hole >= plain[-1].psnr_hole]
-    saved = (
-        f"where `uniform` is after {plain[-1].step} steps ({number(plain[-1].psnr_hole, 2)} dB) it "
-        f"is after {reached[0]}"
-        if reached
-        else f"it never is where `uniform` is after {plain[-1].step} steps"
-    )
+    goal = plain[-1].psnr_hole
     return (
-        f"{_mask(mask)}, `{weighting}`: the gain {said}, is largest at step {best[0]} "
-        f"({_gain(best[1])} dB) and at the last, {gains[-1][0]}, {_gain(gains[-1][1])} dB; {saved}."
+        _name(outcome.stage.model),
+        _mask(mask),
+        f"`{weighting}`",
+        _shown_from(gains),
+        _gain(best[1]),
+        str(best[0]),
+        interval_text(gains[-1][1]),
+        f"{number(goal, 2)} after {plain[-1].step}",
+        _first_at(line, goal),
+        _first_at(plain, goal),
     )
+
+
+def _shown_from(gains: Sequence[tuple[int, Difference]]) -> str:
+    """Return the step from which on every gain is shown."""
+    lacking = [step for step, gain in gains if gain.low <= 0]
+    after = [step for step, _ in gains if not lacking or step > lacking[-1]]
+    return str(after[0]) if after else "not at the end"
+
+
+def _first_at(line: Sequence[StepMean], goal: float) -> str:
+    return next((str(mean.step) for mean in line if mean.psnr_hole >= goal), "never")
 
 
 # l1 and l2

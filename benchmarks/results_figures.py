@@ -92,8 +92,9 @@ def shrink_plot(source: Path, path: Path) -> None:
 def shrink_animation(source: Path, path: Path) -> None:
     """Write an animation as WebP with as many of its frames as `MOST_BYTES` allows."""
     with Image.open(source) as animation:
+        size = (animation.width * 2 // 3, animation.height * 2 // 3)
         timed = [
-            (np.asarray(frame.convert("RGB")), int(frame.info["duration"]))
+            (np.asarray(frame.convert("RGB").resize(size)), int(frame.info["duration"]))
             for frame in ImageSequence.Iterator(animation)
         ]
     every = 1

@@ -138,7 +138,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batches", default="1,16,64")
     parser.add_argument("--sides", default="256,512,1024", help="of enlarged pictures")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4, help="of a search from several starts")
+    parser.add_argument("--steps", type=int, default=3, help="of a search from several starts")
     return parser.parse_args(words)
 
 

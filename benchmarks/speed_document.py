@@ -67,7 +67,7 @@ def _list_numbers(values: list[float]) -> str:
 
 def _seconds(timing: Timing) -> str:
     least, median, most = timing.seconds
-    return f"{median:.4f} ({least:.4f} to {most:.4f})"
+    return f"{median:.3g} ({least:.3g} to {most:.3g})"
 
 
 def _main_cases(measured: Measured) -> dict[Case, Timing]:
