@@ -10,7 +10,8 @@ import pytest
 
 import presets
 import results
-import results_document
+import results_tables
+import results_words
 import speed
 import speed_document
 from aleph.config import PRESETS, SearchConfig, Settings
@@ -70,7 +71,7 @@ class TestResults:
         assert "**Not run yet, and not in this document:** `dcgan-l2` and `yeh2017`." in text
         assert "## l1 and l2" not in text and "## Beside Yeh's procedure" not in text
         for ranked in some[0].summary.rankings:
-            assert results_document._cell(ranked.against.get("uniform")) in text
+            assert results_words.cell_text(ranked.against.get("uniform")) in text
         links = re.findall(r"!\[.*?\]\((.*?)\)", text)
         assert links and all(0 < (path.parent / x).stat().st_size < 200_000 for x in links)
 
@@ -110,9 +111,9 @@ class TestResults:
         def gains(*lows: float) -> list[tuple[int, Difference]]:
             return [(step, Difference(low + 1, low, low + 2, 9)) for step, low in enumerate(lows)]
 
-        assert results_document._shown_from(gains(1, -1, 1, 1)) == "2"
-        assert results_document._shown_from(gains(1, 1)) == "0"
-        assert results_document._shown_from(gains(1, -1)) == "not at the end"
+        assert results_tables._shown_from(gains(1, -1, 1, 1)) == "2"
+        assert results_tables._shown_from(gains(1, 1)) == "0"
+        assert results_tables._shown_from(gains(1, -1)) == "not at the end"
 
 
 class TestPresets:
