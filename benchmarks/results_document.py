@@ -48,6 +48,9 @@ PUBLISHED = {
 }  # fmt: skip
 """PSNR of the whole image in dB on CelebA at 64×64 as given in arXiv 1607.07539."""
 
+PUBLISHED_SIDE = 64
+"""Side of their images in pixels; ours of another size are not set beside them."""
+
 Links = Sequence[tuple[str, str]]
 """Figures: file relative to the document, and caption."""
 
@@ -95,6 +98,11 @@ def _head(outcomes: Sequence[Outcome], made_by: str, wanted: Sequence[Stage]) ->
     head = ("stage", "model", "images", "not done yet", "masks", "norm", "times taken on")
     there = [outcome.stage.name for outcome in outcomes]
     missing = [f"`{stage.name}`" for stage in wanted if stage.name not in there]
+    unfinished = (
+        "**A stage with images left rests on the first by name, which are no random sample.**"
+        if any(outcome.summary.left for outcome in outcomes)
+        else ""
+    )
     lacking = f"**Not run yet, and not in this document:** {listed(missing)}." if missing else ""
     first = outcomes[0].summary.plan
     reading = prose(
@@ -107,7 +115,9 @@ def _head(outcomes: Sequence[Outcome], made_by: str, wanted: Sequence[Stage]) ->
         f"by chance. Networks ran in {_PRECISIONS[first.precision]}."
     )
     made = f"Made by `{made_by}`; do not edit by hand."
-    return "\n\n".join(filter(None, ["# Results", made, reading, table(head, rows), lacking]))
+    return "\n\n".join(
+        filter(None, ["# Results", made, reading, table(head, rows), unfinished, lacking])
+    )
 
 
 _PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
@@ -213,7 +223,7 @@ def _published(outcomes: Sequence[Outcome]) -> str:
             outcomes, model, Setting("balanced", "", "inverse-square", "l1", "poisson")
         )
         name = f"{model_text(model)}, `balanced`, `inverse-square`, Poisson"
-        rows.append(_whole_row(name, means, masks))
+        rows += [_whole_row(name, means, masks)] if means else []
     for outcome in named(outcomes, ["yeh2017"]):
         means = {mean.mask: mean for mean in outcome.summary.means if mean.setting.searches}
         rows.append(_whole_row(f"{model_text(outcome.stage.model)}, Yeh's procedure", means, masks))
@@ -251,7 +261,7 @@ def _means_of(outcomes: Sequence[Outcome], model: str, setting: Setting) -> dict
         mean.mask: mean
         for outcome in of_model(outcomes, model, "l1")
         for mean in outcome.summary.means
-        if mean.setting == setting
+        if mean.setting == setting and outcome.summary.resolution == PUBLISHED_SIDE
     }
 
 
