@@ -311,7 +311,7 @@ def draw(
                     for point in grid()
                     if point.starts == starts and (not point.steps or point.prior_weight == weight)
                 ]
-                label = f"{starts} starts, λ {weight:g}"
+                label = f"{starts} start{'s' if starts > 1 else ''}, λ {weight:g}"
                 axis.plot(*zip(*line, strict=True), style, marker=".", color=f"C{number}",
                           label=label)  # fmt: skip
         for name, point in preset_points().items():
@@ -320,6 +320,7 @@ def draw(
         axis.set(xscale="log", xlabel="seconds per image", title=Path(model).name)
         axis.set_ylabel("PSNR of the hole (dB), mean over masks")
         axis.grid(alpha=0.3)
+        axis.margins(x=0.15)
     axis.legend(fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
