@@ -1,183 +1,162 @@
 """Seconds, memory and arithmetic of every way of filling, side by side in one run.
 
-    python benchmarks/speed.py IMAGES... [--model faces-64] [--batches 1,16,64] [--repeats 3]
+    python benchmarks/speed.py IMAGES... [--doc docs/speed.md] [--repeats 3]
 
-prints Markdown: seconds an image of aleph's presets, of Yeh's procedure with the same generator and
-of the classical fills at each batch size (the median over repeats, and their spread), the ratio to
-Yeh's procedure, the peak memory of a process that does nothing else, and which share of the
-machine's own convolution rate the search reaches. Yeh's 1500 steps are timed over `--yeh-steps` of
-them and scaled, for every step costs the same.
+measures aleph's presets, Yeh's procedure with the same generator and the classical fills: seconds
+per image at batch 1, 16 and 64 with their spread over repeats, the ratio to Yeh's procedure, peak
+memory, how time grows with resolution and with batch, which share of the machine's own convolution
+rate a search reaches, and which operations take its time. It prints Markdown, and writes it to
+`--doc`. Every case runs in a process of its own, one after the other.
+
+Long searches are timed with 0 steps and with a few, and continued linearly, for every step costs
+the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
 
+import cv2
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from aleph.config import resolve_settings
-from aleph.evaluation.classical import CLASSICAL, classical_fill
-from aleph.images import Pixels
-from aleph.inpainter import Inpainter
+from aleph.config import Precision, Preset
+from aleph.errors import AlephError
+from aleph.evaluation.classical import CLASSICAL
+from aleph.images import Pixels, replacing
 from aleph.masks import Hole, named_hole
 from aleph.training.data import find_sources, load_squares
+from aleph.training.report import Reporter
+from aleph.zoo import find_model, read_config
+from speed_document import document
+from speed_measure import (
+    Case,
+    Measured,
+    Timing,
+    apart,
+    convolution_rate,
+    flop_per_step,
+    measure,
+    profile,
+)
 
-PRESETS = ("fast", "balanced", "thorough", "yeh2017")
+PRESETS: tuple[str, ...] = get_args(Preset)
+
+SLOW_FILL_SIDE = 128
+"""Side of the largest picture that the biharmonic fill, which solves one large system, is given."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One way of filling a batch of images.
+def cases(small: str, large: str, batches: Sequence[int], sides: Sequence[int]) -> list[Case]:
+    """List what is measured.
 
-    Attributes:
-        method: A preset or a classical fill.
-        batch: Images filled together.
-        model: Name of the model, where one is used.
-        mask: Name of the mask.
-        precision: Of the networks.
-        repeats: Times that it is measured.
-        steps: Steps that stand for the preset's own, if not None.
+    Args:
+        small: A model, for the growth with batch.
+        large: A model of a higher resolution, for the growth with resolution.
+        batches: Images at once.
+        sides: Of pictures that are filled with the large model, in pixels, besides its own.
     """
-
-    method: str
-    batch: int
-    model: str
-    mask: str
-    precision: str
-    repeats: int
-    steps: int | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What a case took.
-
-    Attributes:
-        seconds: Per image: least, median, largest over the repeats.
-        megabytes: Peak memory of the process.
-    """
-
-    seconds: tuple[float, float, float]
-    megabytes: float
-
-
-def fill(case: Case, images: list[Pixels], holes: list[Hole]) -> Callable[[], float]:
-    """Return a function that fills the batch and returns the seconds that it took."""
-    if case.method in CLASSICAL:
-
-        def classical() -> float:
-            began = time.perf_counter()
-            for image, hole in zip(images, holes, strict=True):
-                classical_fill(case.method, image, hole)
-            return time.perf_counter() - began
-
-        return classical
-    inpainter = Inpainter.from_pretrained(case.model, precision=case.precision)  # type: ignore[arg-type]
-    own = resolve_settings(case.method, inpainter.model.config.kind).search.steps
-    scale = own / case.steps if case.steps else 1.0
-
-    def search() -> float:
-        began = time.perf_counter()
-        inpainter.batch(images, holes, preset=case.method, steps=case.steps)
-        return (time.perf_counter() - began) * scale
-
-    return search
-
-
-def measure(case: Case, images: list[Pixels], holes: list[Hole]) -> Timing:
-    """Measure a case in this process; once more than told, the first time not counted."""
-    run = fill(case, images, holes)
-    if case.steps is None:
-        run()
-    seconds = sorted(run() / case.batch for _ in range(case.repeats))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Timing((seconds[0], seconds[len(seconds) // 2], seconds[-1]), peak)
-
-
-def convolution_rate(precision: str, side: int) -> float:
-    """Return the machine's own rate of 3×3 convolutions in GFLOP/s, forward, `channels_last`."""
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    x = torch.randn(16, 96, side, side, dtype=kind).contiguous(memory_format=torch.channels_last)
-    layer = torch.nn.Conv2d(96, 96, 3, padding=1, dtype=kind)
-    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with torch.no_grad():
-        layer(x)
-        began = time.perf_counter()
-        for _ in range(20):
-            layer(x)
-        seconds = (time.perf_counter() - began) / 20
-    return 2 * 9 * 96 * 96 * side**2 * 16 / seconds / 1e9
-
-
-def arithmetic(case: Case) -> float:
-    """Return the GFLOP per image of a search.
-
-    Those of one pass of G (and D, where it takes part), counted, times its passes: one forward at
-    each step and at the start; the gradient to z costs as much again. The encoder is left out.
-    """
-    model = Inpainter.from_pretrained(case.model).model
-    search = resolve_settings(case.method, model.config.kind, steps=case.steps).search
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        image = model.generate(torch.zeros(1, model.config.latent_dim))
-        if search.prior_weight > 0:
-            model.judge(image)
-    passes = (2 * search.steps + 1) * search.starts
-    return float(counter.get_total_flops()) * passes / 1e9
-
-
-def main() -> None:
-    """Parse, measure each case in a process of its own, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", default="faces-64")
-    parser.add_argument("--mask", default="center")
-    parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--batches", default="1,16,64")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--yeh-steps", type=int, default=50)
-    options = parser.parse_args()
-    batches = [int(word) for word in options.batches.split(",")]
-    inpainter = Inpainter.from_pretrained(options.model)
-    side = inpainter.model.config.resolution
-    pixels, _, _ = load_squares(find_sources(options.data)[: max(batches)], side)
-    images = [np.array(image) for image in pixels]
-    holes = [named_hole(options.mask, (side, side), seed) for seed in range(len(images))]
-    rate = convolution_rate(options.precision, side)
-    print(
-        f"`{options.model}`, {side}×{side}, mask {options.mask}, {options.precision}, "
-        f"{torch.get_num_threads()} threads; 3×3 convolutions here: {rate:.0f} GFLOP/s\n"
-    )
-    print("| method | batch | s per image (least to largest) | yeh2017 / it | peak MB | GFLOP/s |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    own, higher = (read_config(find_model(name)).resolution for name in (small, large))
+    listed = [Case("nothing", small)]
     for batch in batches:
-        rows: dict[str, tuple[Timing, float | None]] = {}
-        for method in (*PRESETS, *CLASSICAL):
-            steps = options.yeh_steps if method == "yeh2017" else None
-            case = Case(method, batch, options.model, options.mask, options.precision,
-                        options.repeats, steps)  # fmt: skip
-            job = (case, images[:batch], holes[:batch])
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                timing = pool.apply(measure, job)
-                work = pool.apply(arithmetic, (case,)) if method in PRESETS else None
-            rows[method] = (timing, work)
-        yeh = rows["yeh2017"][0].seconds[1]
-        own = resolve_settings("yeh2017", inpainter.model.config.kind).search.steps
-        for method, (timing, work) in rows.items():
-            least, median, largest = timing.seconds
-            done = work * (own / options.yeh_steps if method == "yeh2017" else 1) if work else 0
-            reached = f"{done / median:.0f} ({done / median / rate:.0%})" if work else ""
-            print(
-                f"| {method} | {batch} | {median:.4f} ({least:.4f} to {largest:.4f}) | "
-                f"{yeh / median:.0f} | {timing.megabytes:.0f} | {reached} |",
-                flush=True,
-            )
+        listed += [Case(preset, small, batch, own) for preset in PRESETS]
+        listed += [Case("balanced", small, batch, own, "bf16")]
+    listed += [Case(method, "", 1, own) for method in CLASSICAL]
+    for side in (higher, *sides):
+        listed += [Case(preset, large, 1, side) for preset in ("fast", "balanced")]
+        listed += [
+            Case(method, "", 1, side)
+            for method in CLASSICAL
+            if method != "biharmonic" or side <= SLOW_FILL_SIDE
+        ]
+    middle = sorted(batches)[len(batches) // 2]
+    listed += [Case("balanced", large, middle, higher, p) for p in get_args(Precision)]
+    return list(dict.fromkeys(listed))
+
+
+def run(options: argparse.Namespace, reporter: Reporter) -> Measured:
+    """Measure everything.
+
+    Raises:
+        InputError: if the data cannot be used.
+        ModelError: if a model cannot be loaded.
+    """
+    batches, sides = (
+        [int(word) for word in option.split(",")] for option in (options.batches, options.sides)
+    )
+    listed = cases(options.small, options.large, batches, sides)
+    sources = find_sources(options.data)[: max(batches)]
+    found: dict[Case, Timing] = {}
+    with reporter.progress("measuring", len(listed)) as advance:
+        for case in listed:
+            job = (case, *damaged(sources, case), options.steps, options.repeats)
+            found[case] = apart(measure, *job)
+            advance(len(found), {})
+    profiled = [case for case in listed if case.method == "balanced" and case.batch > 1]
+    middle = sorted(batches)[len(batches) // 2]
+    return Measured(
+        cases=found,
+        rates={p: apart(convolution_rate, p, options.repeats) for p in get_args(Precision)},
+        flop={
+            (case.model, case.method): flop_per_step(case.model, case.method)
+            for case in listed
+            if case.method in PRESETS
+        },
+        profiles={
+            (case.model, case.precision): apart(profile, case, *damaged(sources, case), 5)
+            for case in profiled
+            if case.batch == middle
+        },
+        threads=torch.get_num_threads(),
+        repeats=options.repeats,
+    )
+
+
+def damaged(sources: Sequence[Any], case: Case) -> tuple[list[Pixels], list[Hole]]:
+    """Return a case's pictures, small ones enlarged, with centre holes; the same ones repeated
+    where there are too few.
+    """
+    chosen = [sources[i % len(sources)] for i in range(case.batch)]
+    squares, _, _ = load_squares(chosen, min(case.side, 128))
+    size = (case.side, case.side)
+    images = [np.asarray(cv2.resize(s, size, interpolation=cv2.INTER_CUBIC)) for s in squares]
+    return images, [named_hole("center", size, seed) for seed in range(case.batch)]
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", help="folders or zips of images")
+    parser.add_argument("--doc", type=Path, help="Markdown file to write, such as docs/speed.md")
+    parser.add_argument("--small", default="faces-64", help="model for the growth with batch")
+    parser.add_argument("--large", default="faces-128", help="model for the one with resolution")
+    parser.add_argument("--batches", default="1,16,64")
+    parser.add_argument("--sides", default="256,512,1024", help="of enlarged pictures")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3, help="of a search from several starts")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Parse, measure, print and write."""
+    options = parse(words)
+    names = " ".join(Path(path).name for path in options.data)
+    try:
+        measured = run(options, Reporter())
+    except AlephError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    text = document(measured, f"python benchmarks/speed.py {names} --doc docs/speed.md")
+    print(text)
+    if options.doc:
+        options.doc.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(options.doc) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from aleph.config import ModelConfig, resolve_settings
-from aleph.errors import AlephError, InputError, MissingDependencyError
+from aleph.errors import AlephError, InputError, MissingDependencyError, UnfinishedError
 from aleph.evaluation import EvaluationPlan, evaluate, extras, parse_overrides
 from aleph.evaluation.classical import CLASSICAL, classical_fill
 from aleph.evaluation.curves import CurveRecorder, looked_at
@@ -456,6 +456,24 @@ class TestEvaluate:
         expected = without_times(tmp_path / "straight" / "results.jsonl")
         assert without_times(broken / "results.jsonl") == expected
         assert resumed.leads == straight.leads and resumed.rankings == straight.rankings
+
+    def test_a_bounded_run_reports_on_finished_images_and_goes_on(
+        self, plan: EvaluationPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(UnfinishedError, match="the same call goes on"):
+            evaluate(plan, tmp_path / "out", figures=False, seconds=0)
+        with monkeypatch.context() as patch:
+            # A task takes one tick: 17 of the 36 are done, the first two images with all of theirs.
+            clock = types.SimpleNamespace(monotonic=iter(range(1000)).__next__)
+            patch.setattr("aleph.evaluation.parallel.time", clock)
+            part = evaluate(plan, tmp_path / "out", figures=False, seconds=16)
+        assert (part.images, part.left) == (2, 3)
+        assert all(mean.n == 2 for mean in part.means)
+        assert "3 more images are not done yet" in (tmp_path / "out" / "summary.md").read_text()
+        whole = evaluate(plan, tmp_path / "out", figures=False)
+        straight = evaluate(plan, tmp_path / "straight", figures=False)
+        assert (whole.images, whole.left) == (5, 0) and whole.rankings == straight.rankings
+        assert "not done yet" not in (tmp_path / "out" / "summary.md").read_text()
 
     def test_a_finished_run_is_not_done_again(
         self, plan: EvaluationPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,6 +26,10 @@ class TrainingError(AlephError):
     """Training that cannot start or go on: too few images, another run's state, bad numbers."""
 
 
+class UnfinishedError(AlephError):
+    """Work that was bounded in time and has no result yet; the same call goes on with it."""
+
+
 class MissingDependencyError(AlephError, ImportError):
     """An optional package that a feature needs is not installed."""
 

@@ -6,7 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from aleph.errors import InputError
+from aleph.errors import InputError, UnfinishedError
 from aleph.evaluation.extras import check_extras, frechet_inception_distance
 from aleph.evaluation.folder import fill_folder, open_folder
 from aleph.evaluation.inputs import read_inputs
@@ -29,6 +29,7 @@ def evaluate(
     workers: int = 1,
     reporter: Reporter | None = None,
     figures: bool = True,
+    seconds: float | None = None,
 ) -> Summary:
     """Run a plan, or go on where it stopped, and write its table, summary and figures.
 
@@ -44,6 +45,8 @@ def evaluate(
         workers: Processes, which share the processors of this machine.
         reporter: Where progress is shown; silent if None.
         figures: Whether to draw.
+        seconds: Bound of the time for filling; the summary is then of the images that are finished
+            (`Summary.left` are not), and the same call goes on. 0 summarises what is there.
 
     Raises:
         InputError: if data, masks, device or workers cannot be used, or `out` holds another
@@ -51,6 +54,7 @@ def evaluate(
         ModelError: if a model cannot be loaded.
         MissingDependencyError: if a figure or an extra metric needs a package that is not there.
         OutputError: if `out` cannot be written.
+        UnfinishedError: if no image was finished within `seconds`.
     """
     if not 1 <= workers <= 256:
         raise InputError(f"workers must be from 1 to 256, not {workers}")
@@ -61,8 +65,14 @@ def evaluate(
     reporter = reporter or Reporter(enabled=False)
     inputs = read_inputs(plan, reporter)
     folder = open_folder(plan, inputs, out)
-    rows = run_plan(plan, inputs, folder, device=place, workers=workers, reporter=reporter)
-    summary = summarise(plan, rows, inputs.resolution, _inception(plan, folder, place))
+    rows = run_plan(
+        plan, inputs, folder, device=place, workers=workers, reporter=reporter, seconds=seconds
+    )
+    if not rows:
+        raise UnfinishedError(f"no image of '{folder}' is finished yet: the same call goes on")
+    left = len(inputs.images) - len({row["image"] for row in rows})
+    fid = {} if left else _inception(plan, folder, place)  # it reads the folders of all fills
+    summary = dataclasses.replace(summarise(plan, rows, inputs.resolution, fid), left=left)
     files = write_report(summary, folder)
     if figures:
         files |= draw_figures(summary, inputs, folder, place)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from aleph.evaluation.metrics import PSNR_CAP
+from aleph.evaluation.metrics import psnr
+from aleph.images import to_pixels
 from aleph.search import SearchStep
 
 Curve = dict[str, list[float]]
@@ -37,9 +37,8 @@ class CurveRecorder:
     """
 
     def __init__(self, originals: NDArray[np.uint8], holes: NDArray[np.bool_]) -> None:
-        self._targets = torch.from_numpy(np.array(originals)).permute(0, 3, 1, 2).float()
-        self._holes = torch.from_numpy(np.array(holes))[:, None]
-        self._groups: list[dict[int, NDArray[np.float64]]] = []
+        self._originals, self._holes = originals, holes
+        self._groups: list[dict[int, list[float]]] = []
         self._first = 0
         self._count = 0
 
@@ -52,15 +51,17 @@ class CurveRecorder:
         if looked_at(step.step, step.steps):
             self._groups[-1][step.step] = self._psnr(step)
 
-    def _psnr(self, step: SearchStep) -> NDArray[np.float64]:
-        """Return dB, (n,), for the images of the group at hand."""
-        place = step.generated.device
-        group = slice(self._first, self._first + self._count)
-        target, hole = self._targets[group].to(place), self._holes[group].to(place)
+    def _psnr(self, step: SearchStep) -> list[float]:
+        """Return dB for each image of the group at hand."""
         best = step.losses["total"].nan_to_num(float("inf")).argmin(dim=1)
-        generated = step.generated[torch.arange(len(best), device=place), best]
-        pixels = ((generated + 1) * 127.5).round().clamp(0, 255)
-        return _psnr(((pixels - target) * hole).square().sum((1, 2, 3)), hole.sum((1, 2, 3)) * 3)
+        pixels = to_pixels(step.generated[torch.arange(len(best), device=best.device), best])
+        group = slice(self._first, self._first + self._count)
+        return [
+            psnr(original, filled, hole)
+            for original, filled, hole in zip(
+                self._originals[group], pixels, self._holes[group], strict=True
+            )
+        ]
 
     def of(self, index: int, history: Mapping[str, NDArray[np.float32]]) -> Curve | None:
         """Return the curve of an image.
@@ -72,7 +73,7 @@ class CurveRecorder:
         Returns:
             The curve; None if the groups seen do not add up to the images.
         """
-        if self._first + self._count != len(self._targets):
+        if self._first + self._count != len(self._originals):
             return None
         for group in self._groups:
             size = len(group[0])
@@ -81,13 +82,7 @@ class CurveRecorder:
                 return {
                     "step": [float(step) for step in steps],
                     "context_loss": [float(history["context"][step]) for step in steps],
-                    "psnr_hole": [float(group[step][index]) for step in steps],
+                    "psnr_hole": [group[step][index] for step in steps],
                 }
             index -= size
         return None
-
-
-def _psnr(squares: Tensor, count: Tensor) -> NDArray[np.float64]:
-    error = (squares.double() / count).cpu().numpy()
-    found: NDArray[np.float64] = 10 * np.log10(255.0**2 / np.maximum(error, 1e-9))
-    return np.minimum(PSNR_CAP, found)

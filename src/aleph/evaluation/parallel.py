@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -34,8 +36,12 @@ def run_plan(
     device: str,
     workers: int,
     reporter: Reporter,
+    seconds: float | None = None,
 ) -> list[Row]:
-    """Do what is not yet done and return all rows, ordered by mask, setting and image.
+    """Do what is not yet done and return the rows, ordered by mask, setting and image.
+
+    With a bound of `seconds` those of the images that have all of their rows by then; what a
+    search was just doing is lost.
 
     Raises:
         InputError: if the device is not there, or the rows in the folder are damaged.
@@ -47,13 +53,17 @@ def run_plan(
     file = RowFile(folder / ROWS)
     tasks = list_tasks(plan, len(inputs.images))
     left = [task for task in tasks if any(key not in file for key in task.row_keys())]
-    if left:
+    if left and seconds != 0:
+        end = time.monotonic() + (math.inf if seconds is None else seconds)
         with reporter.progress("evaluating", len(keys), len(file)) as advance:
             for rows in run_tasks(plan, inputs, folder, left, device, workers):
                 file.append(rows)
                 advance(len(file), {})
-        file.sort(keys)
-    return file.ordered(keys)
+                if time.monotonic() > end:
+                    break
+        if len(file) == len(keys):
+            file.sort(keys)
+    return file.ordered(file.finished(keys))
 
 
 def run_tasks(

@@ -71,6 +71,16 @@ class Setting:
         """What names the setting in rows: `balanced/inverse/l1/poisson`, `telea`."""
         return "/".join(filter(None, (self.label, self.weighting, self.norm, self.blending)))
 
+    def columns(self) -> dict[str, str]:
+        """Return the name and its parts, as rows and tables hold them."""
+        return {
+            "setting": self.name,
+            "method": self.label,
+            "weighting": self.weighting,
+            "norm": self.norm,
+            "blending": self.blending,
+        }
+
 
 ORIGINAL = Setting("original")
 """The undamaged image: the reference of the measures that compare sets."""

@@ -58,6 +58,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
     return {
         "plan": summary.plan.to_dict(),
         "images": summary.images,
+        "left": summary.left,
         "resolution": summary.resolution,
         "devices": summary.devices,
         "means": [_flat(mean) for mean in summary.means],
@@ -71,7 +72,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
 def _ranked_json(ranked: Ranked) -> dict[str, Any]:
     return {
         "mask": ranked.mask,
-        **_setting_fields(ranked.setting),
+        **ranked.setting.columns(),
         "rank": ranked.rank,
         "psnr_hole": ranked.psnr_hole,
         "against": {name: _interval_fields(d) for name, d in ranked.against.items()},
@@ -85,7 +86,7 @@ def _flat(item: Mean | Comparison | StepMean) -> dict[str, Any]:
     for name in (f.name for f in dataclasses.fields(item)):
         value = getattr(item, name)
         if name == "setting":
-            row |= _setting_fields(value)
+            row |= value.columns()
         elif isinstance(value, Setting):
             row[name] = value.name
         elif name in ("difference", "gain"):
@@ -93,16 +94,6 @@ def _flat(item: Mean | Comparison | StepMean) -> dict[str, Any]:
         else:
             row[name] = value
     return row
-
-
-def _setting_fields(setting: Setting) -> dict[str, str]:
-    return {
-        "setting": setting.name,
-        "method": setting.label,
-        "weighting": setting.weighting,
-        "norm": setting.norm,
-        "blending": setting.blending,
-    }
 
 
 def _interval_fields(difference: Difference | None) -> dict[str, Any]:
@@ -143,17 +134,23 @@ def markdown(summary: Summary, folder: Path) -> str:
 def _head(summary: Summary, folder: Path) -> str:
     plan = summary.plan
     size = f"{summary.resolution}×{summary.resolution}"
-    return "\n\n".join(
+    parts = filter(
+        None,
         [
             f"# Evaluation of `{Path(plan.model).name}`",
             f"Made by `{plan.command()} --out {folder}`, on {summary.images} images at {size} "
             f"pixels; times on {'; '.join(summary.devices)}.",
+            f"**{summary.left} more images are not done yet:** the same command goes on."
+            if summary.left
+            else "",
             textwrap.fill(_READING.format(batch=plan.batch_size), 100),
-        ]
+        ],
     )
+    return "\n\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -179,7 +176,8 @@ def _signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """Return a number as text, with a true minus sign; nothing for None."""
     return "" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -202,14 +200,14 @@ def _rankings(rankings: Sequence[Ranked]) -> str:
                 r.mask,
                 str(r.rank),
                 r.setting.weighting,
-                _number(r.psnr_hole, 2),
+                number(r.psnr_hole, 2),
                 interval_text(r.against.get("uniform")),
                 interval_text(r.against.get("box")),
                 interval_text(r.ssim_against.get("uniform"), 4),
             )
             for r in group
         ]
-        parts += [f"### {name}", _table(head, rows)]
+        parts += [f"### {name}", table(head, rows)]
     return "\n\n".join(parts)
 
 
@@ -222,7 +220,7 @@ def _leads(leads: Sequence[Comparison]) -> str:
         cells.setdefault(lead.first.name, {})[lead.mask] = interval_text(lead.difference)
     head = ["setting", *(f"{mask} (over {name})" for mask, name in best.items())]
     rows = [[name, *(line[mask] for mask in best)] for name, line in cells.items()]
-    return f"## Lead over the best classical fill (PSNR, dB)\n\n{_table(head, rows)}"
+    return f"## Lead over the best classical fill (PSNR, dB)\n\n{table(head, rows)}"
 
 
 def _others(comparisons: Sequence[Comparison]) -> str:
@@ -239,7 +237,7 @@ def _others(comparisons: Sequence[Comparison]) -> str:
         (*key, interval_text(found["psnr_hole"]), interval_text(found["ssim_hole"], 4))
         for key, found in lines.items()
     ]
-    return f"## Other differences\n\n{_table(head, rows)}"
+    return f"## Other differences\n\n{table(head, rows)}"
 
 
 def _steps(means: Sequence[StepMean]) -> str:
@@ -266,11 +264,11 @@ def _steps_table(group: Sequence[StepMean]) -> str:
         mean = cells.get((step, weighting))
         if mean is None:
             return ""
-        return interval_text(mean.gain) if mean.gain else _number(mean.psnr_hole, 2)
+        return interval_text(mean.gain) if mean.gain else number(mean.psnr_hole, 2)
 
     steps = sorted({mean.step for mean in group})
     rows = [[str(step), *(cell(step, weighting) for weighting in weightings)] for step in steps]
-    return _table(["step", *weightings], rows)
+    return table(["step", *weightings], rows)
 
 
 _COLUMNS = {
@@ -299,8 +297,8 @@ def _means(means: Sequence[Mean]) -> str:
     parts = ["## All settings"]
     for mask, group in groupby(means, lambda mean: mean.mask):
         rows = [
-            [m.setting.name, *(_number(getattr(m, n), d) for n, (_, d) in columns.items())]
+            [m.setting.name, *(number(getattr(m, n), d) for n, (_, d) in columns.items())]
             for m in group
         ]
-        parts += [f"### {mask}", _table(head, rows)]
+        parts += [f"### {mask}", table(head, rows)]
     return "\n\n".join(parts)

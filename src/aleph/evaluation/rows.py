@@ -77,6 +77,12 @@ class RowFile:
         """Return the rows of `keys`, in their order."""
         return [self._rows[key] for key in keys]
 
+    def finished(self, keys: Iterable[Key]) -> list[Key]:
+        """Return those of `keys` whose image has all of its rows."""
+        wanted = list(keys)
+        lacking = {image for image, mask, setting in wanted if (image, mask, setting) not in self}
+        return [key for key in wanted if key[0] not in lacking]
+
     def sort(self, keys: Sequence[Key]) -> None:
         """Write the whole file again in the order of `keys`, so that equal runs give equal files.
 

@@ -89,11 +89,7 @@ class Runner:
 
     def _row(self, setting: Setting, original: Pixels, hole: Hole, fill: Fill) -> Row:
         row: Row = {
-            "setting": setting.name,
-            "method": setting.label,
-            "weighting": setting.weighting,
-            "norm": setting.norm,
-            "blending": setting.blending,
+            **setting.columns(),
             **measure(original, fill.image, hole),
             "context_loss": fill.context_loss,
             "steps": fill.steps,

@@ -139,6 +139,7 @@ class Summary:
         comparisons: All pairs of searches that differ in one factor, and all searches against
             the baselines that search.
         steps: Over the steps of the search.
+        left: Number of images that were to be done too and are not.
         files: What was written, with a word on each.
     """
 
@@ -151,6 +152,7 @@ class Summary:
     leads: list[Comparison]
     comparisons: list[Comparison]
     steps: list[StepMean]
+    left: int = 0
     files: Mapping[Path, str] = field(default_factory=dict)
 
 

@@ -1,0 +1,260 @@
+"""The benchmarks: what their tables and documents say is what was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import presets
+import results
+import results_tables
+import results_words
+import speed
+import speed_document
+from aleph.config import PRESETS, SearchConfig, Settings
+from aleph.errors import InputError
+from aleph.evaluation.metrics import psnr
+from aleph.evaluation.plan import EvaluationPlan
+from aleph.evaluation.rows import RowFile
+from aleph.evaluation.statistics import Difference
+from aleph.evaluation.summary import Summary
+from aleph.images import read_image
+from aleph.inpainter import Inpainter
+from aleph.masks import named_hole
+from conftest import make_model
+from helpers import KINDS
+from results_stages import Outcome, Stage, compare
+from speed_measure import Case, Measured, Timing, flop_per_step, measure
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presets of a few steps."""
+    monkeypatch.setitem(PRESETS["dcgan"], "balanced", Settings(SearchConfig(steps=5)))
+    yeh = Settings(SearchConfig(weighting="box", steps=8, start="random"), "poisson")
+    monkeypatch.setitem(PRESETS["dcgan"], "yeh2017", yeh)
+
+
+class TestResults:
+    @pytest.fixture
+    def stages(self, tiny_folder: Path) -> tuple[Stage, ...]:
+        model = str(tiny_folder)
+        return (
+            Stage("dcgan", model, masks=("center",), baselines=("mean", "telea")),
+            Stage("dcgan-l2", model, masks=("center",), norm="l2", baselines=(), drawn=False),
+            Stage(
+                "yeh2017",
+                model,
+                ("center",),
+                presets=(),
+                baselines=("yeh2017",),
+                most=2,
+                drawn=False,
+            ),
+        )
+
+    def test_the_document_says_what_the_stages_found_and_what_it_rests_on(
+        self, stages: tuple[Stage, ...], pictures: Path, tmp_path: Path, short: None
+    ) -> None:
+        words = [str(pictures), "--out", str(tmp_path / "out"), "--images", "3", "--workers", "1"]
+        assert results.run(results.parse([*words, "--minutes", "0"]), stages) == []
+
+        some = results.run(results.parse([*words, "--stages", "dcgan"]), stages)
+        path = tmp_path / "docs" / "results.md"
+        path.parent.mkdir()
+        results.write(some, path, "python the_command", stages)
+        text = path.read_text()
+        assert "Made by `python the_command`" in text.split("##")[0]
+        assert "**Not run yet, and not in this document:** `dcgan-l2` and `yeh2017`." in text
+        assert "## l1 and l2" not in text and "## Beside Yeh's procedure" not in text
+        for ranked in some[0].summary.rankings:
+            assert results_words.cell_text(ranked.against.get("uniform")) in text
+        links = re.findall(r"!\[.*?\]\((.*?)\)", text)
+        assert links and all(0 < (path.parent / x).stat().st_size < 200_000 for x in links)
+
+        # The figures are there.
+        undrawn = [dataclasses.replace(stage, drawn=False) for stage in stages]
+        whole = results.run(results.parse(words), undrawn)
+        assert [outcome.summary.images for outcome in whole] == [3, 3, 2]
+        results.write(whole, path, "python the_command", stages)
+        text = path.read_text()
+        assert "Not run yet" not in text
+        assert "## l1 and l2" in text and "## Beside Yeh's procedure" in text
+
+    def test_the_command_names_no_folder_of_this_machine(self) -> None:
+        options = results.parse(["/a/b/test.zip", "--out", "/c/results", "--images", "60"])
+        expected = "python benchmarks/results.py test.zip --out results --images 60"
+        assert results.command(options) == expected
+
+    def test_an_unknown_stage_is_refused(self, stages: tuple[Stage, ...]) -> None:
+        options = results.parse(["data", "--out", "out", "--stages", "dcgann"])
+        with pytest.raises(InputError, match="did you mean 'dcgan'"):
+            results.run(options, stages)
+
+    def test_stages_are_compared_over_their_common_images(self) -> None:
+        def outcome(values: dict[int, float]) -> Outcome:
+            rows = [
+                {"image": i, "mask": "half", "setting": "s", "psnr_hole": value}
+                for i, value in values.items()
+            ]
+            plan = EvaluationPlan("m", ("d",))
+            summary = Summary(plan, len(rows), 64, [], [], [], [], [], [])
+            return Outcome(Stage("x", "m"), Path(), summary, rows)
+
+        first, second = outcome({0: 10.0, 1: 12.0, 2: 90.0}), outcome({1: 11.0, 0: 8.0, 5: 0.0})
+        found = compare("half", "psnr_hole", (first, "s"), (second, "s"))
+        assert found is not None and (found.mean, found.n) == (1.5, 2)
+        assert compare("center", "psnr_hole", (first, "s"), (second, "s")) is None
+
+    def test_a_gain_is_shown_from_where_it_stays_shown(self) -> None:
+        def gains(*lows: float) -> list[tuple[int, Difference]]:
+            return [(step, Difference(low + 1, low, low + 2, 9)) for step, low in enumerate(lows)]
+
+        assert results_tables._shown_from(gains(1, -1, 1, 1)) == "2"
+        assert results_tables._shown_from(gains(1, 1)) == "0"
+        assert results_tables._shown_from(gains(1, -1)) == "not at the end"
+
+
+class TestPresets:
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return make_model(tmp_path_factory.mktemp("models") / "small", KINDS["amortised"])
+
+    def test_one_search_serves_every_number_of_starts(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inpainter = Inpainter.from_pretrained(folder, device="cpu")
+        images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+        holes = [named_hole("strokes", (16, 16), seed) for seed in range(3)]
+        config = SearchConfig(latent_weight=0.01, steps=4, starts=8)
+        found = presets.Trial(inpainter, images, holes).quality(config, 1, 3)
+        for starts in presets.STARTS:
+            filled = inpainter.batch(list(images[1:]), holes[1:], seeds=[1, 2], preset="thorough",
+                                     starts=starts, steps=4)  # fmt: skip
+            expected = [
+                psnr(image, result.image, hole)
+                for image, result, hole in zip(images[1:], filled, holes[1:], strict=True)
+            ]
+            assert [row[starts] for row in found] == pytest.approx(expected, abs=0.05)
+
+    def test_table_plot_and_going_on(
+        self,
+        folder: Path,
+        pictures: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(presets, "STEPS", (0, 2))
+        for name, steps, starts in (("balanced", 2, 1), ("thorough", 3, 2)):
+            search = SearchConfig(prior_weight=0.0, steps=steps, starts=starts)
+            monkeypatch.setitem(PRESETS["amortised"], name, Settings(search))
+        monkeypatch.setattr(presets, "TIMED_STEPS", 2)
+        words = [str(pictures), "--out", str(tmp_path / "out"), "--images", "2", "--repeats", "1"]
+        words += ["--models", str(folder), "--masks", "center,half"]
+        words += ["--plot", str(tmp_path / "plot.png"), "--precision", "fp32"]
+        presets.main(words)
+        shown = capsys.readouterr().out
+        rows = [line.split("|") for line in shown.splitlines() if line.startswith("| ")][2:]
+        assert len(rows) == len(presets.grid())
+        times = [float(row[5]) for row in rows]
+        assert times == sorted(times)
+        assert {row[1].strip() for row in rows} == {"", "fast", "balanced", "thorough"}
+        file = RowFile(tmp_path / "out" / "presets.jsonl")
+        (balanced,) = (row for row in rows if row[1].strip() == "balanced")
+        values = [
+            file.ordered([(i, m, "small/2/1/0")])[0]["psnr_hole"]
+            for m in ("center", "half")
+            for i in range(2)
+        ]
+        assert float(balanced[6].strip(" *")) == pytest.approx(np.mean(values), abs=0.006)
+        assert read_image(tmp_path / "plot.png").shape[1] > 300
+
+        monkeypatch.setattr(presets.Trial, "quality", None)
+        presets.main(words)
+        words[words.index("--precision") + 1] = "bf16"
+        with pytest.raises(InputError, match="name another folder"):
+            presets.main(words)
+
+    def test_only_what_a_list_names(self, pictures: Path, tmp_path: Path) -> None:
+        held_out = tmp_path / "holdout.txt"
+        held_out.write_text("/another/machine/03.png\n/another/machine/17.png\n")
+        found = presets.chosen_sources([str(pictures)], held_out, 5)
+        assert [source.basename for source in found] == ["03.png", "17.png"]
+        held_out.write_text("nothing.png\n")
+        with pytest.raises(InputError, match="no picture"):
+            presets.chosen_sources([str(pictures)], held_out, 5)
+
+
+class TestSpeed:
+    def test_a_long_search_is_continued_linearly(
+        self, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A clock that is moved by the search alone: 2 s to begin, 0.5 s a step, for 2 images."""
+        clock = [0.0]
+
+        def batch(self: Inpainter, *_: object, steps: int, **__: object) -> None:
+            clock[0] += 2 + 0.5 * steps
+
+        monkeypatch.setattr(Inpainter, "batch", batch)
+        monkeypatch.setattr("speed_measure.time.perf_counter", lambda: clock[0])
+        timing = measure(Case("thorough", str(tiny_folder), 2), [], [], most=3, repeats=2)
+        assert timing.seconds[1] == pytest.approx((2 + 0.5 * 200) / 2)
+        assert timing.step == pytest.approx(0.25)
+
+    def test_classical_fills_and_loading_are_measured(self, tiny_folder: Path) -> None:
+        image, hole = np.zeros((16, 16, 3), np.uint8), named_hole("center", (16, 16))
+        timing = measure(Case("telea", "", 1, 16), [image], [hole], 1, 3)
+        assert 0 < timing.seconds[0] <= timing.seconds[1] <= timing.seconds[2] < 1
+        assert measure(Case("nothing", str(tiny_folder)), [], [], 1, 1).megabytes > 10
+
+    def test_every_start_costs_a_pass_and_its_gradient(self, tiny_folder: Path) -> None:
+        one, eight = (
+            flop_per_step(str(tiny_folder), preset) for preset in ("balanced", "thorough")
+        )
+        assert eight == pytest.approx(8 * one) and one > 0
+
+    def test_the_document_compares_with_yeh_at_the_same_batch(self) -> None:
+        def timing(seconds: float, step: float = 0.0) -> Timing:
+            return Timing((seconds / 2, seconds, seconds * 2), step, 100.0)
+
+        found = {
+            Case("nothing", "m"): timing(0.0),
+            Case("balanced", "m", 1): timing(1.0),
+            Case("yeh2017", "m", 1): timing(50.0),
+            Case("balanced", "m", 4): timing(0.5, 0.02),
+            Case("yeh2017", "m", 4): timing(40.0),
+            Case("telea", "", 1): timing(0.01),
+            Case("balanced", "big", 1, 128): timing(3.0),
+            Case("balanced", "big", 4, 128): timing(2.0, 0.1),
+        }
+        flop = {("m", "balanced"): 2.0, ("big", "balanced"): 6.0}
+        profiles = {("m", "fp32"): [("mkldnn_convolution", 0.6), ("mul", 0.4)]}
+        text = speed_document.document(
+            Measured(found, {"fp32": (90.0, 200.0, 210.0)}, flop, profiles, 2, 3), "python it"
+        )
+        assert "Made by `python it`" in text
+        assert "| balanced | fp32 | 4 | 0.5 (0.25 to 1) | 80 | 100 |" in text
+        assert "| telea |  | 1 | 0.01 (0.005 to 0.02) | 5,000 | 100 |" in text
+        growth = "`balanced` takes 3.0 times as long with `big` at 128 as with `m` at 64."
+        assert growth in text.replace("\n", " ")
+        assert "| `m`, balanced | fp32 | 4 | 2.00 | 20.00 | 100 | 50% |" in text
+        assert "convolutions take 60%" in text.replace("\n", " ")
+
+    def test_what_is_measured(self, tiny_folder: Path) -> None:
+        listed = speed.cases(str(tiny_folder), str(tiny_folder), [1, 16, 64], [256, 512])
+        assert len(set(listed)) == len(listed)
+        for preset in speed.PRESETS:
+            assert {c.batch for c in listed if c.method == preset} >= {1, 16, 64}
+        assert {c.side for c in listed if c.method == "telea"} == {16, 256, 512}
+        assert max(c.side for c in listed if c.method == "biharmonic") <= speed.SLOW_FILL_SIDE
+
+    def test_pictures_are_repeated_and_enlarged(self, pictures: Path) -> None:
+        sources = speed.find_sources([str(pictures)])[:2]
+        images, holes = speed.damaged(sources, Case("fast", "m", 3, 160))
+        assert [image.shape for image in images] == [(160, 160, 3)] * 3
+        assert np.array_equal(images[0], images[2]) and holes[0].shape == (160, 160)
