@@ -320,7 +320,9 @@ def train(
         typer.Argument(help="Folders or zips of images, or CelebA's img_align_celeba."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
-    model: Annotated[str, typer.Option(help="Kind of model: amortised, dcgan or detector.")] = "dcgan",
+    model: Annotated[
+        str, typer.Option(help="Kind of model: amortised, dcgan or detector.")
+    ] = "dcgan",
     init: Annotated[
         str | None,
         typer.Option(help="Start from this model's networks; a smaller one is grown."),

@@ -28,10 +28,23 @@ _RARE = -4.0
 """First bias of the logit: few cells hold a frame (Lin et al. 2017, arXiv 1708.02002, 4.1)."""
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
-    )
+class _Convolution(nn.Module):
+    """Convolution of 3×3 and batch normalisation."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+
+    def fuse(self) -> None:
+        """Fold the normalisation into the convolution, for inference."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.convolution = nn.utils.fuse_conv_bn_eval(self.convolution, self.norm)
+            self.norm = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.convolution(x))
+        return out
 
 
 class _Residual(nn.Module):
@@ -39,8 +52,8 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels)
-        self.second = _convolution(channels, channels)
+        self.first = _Convolution(channels, channels)
+        self.second = _Convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x + self.second(functional.relu(self.first(x))))
@@ -51,7 +64,7 @@ class _Down(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         super().__init__()
-        self.down = _convolution(inputs, outputs, 2)
+        self.down = _Convolution(inputs, outputs, 2)
         self.blocks = nn.Sequential(*(_Residual(outputs) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,9 +92,14 @@ class Detector(nn.Module):
         self.lateral = nn.Conv2d(channels[3], channels[2], 1)
         self.joined = _Residual(channels[2])
         self.head = nn.Conv2d(channels[2], CHANNELS, 1)
-        with torch.no_grad():
-            self.head.weight.mul_(0.1)
-            self.head.bias.copy_(torch.tensor([_RARE, 0.0, 0.0, 0.0, 1.0, 0.0]))  # upright
+        self.head.weight.data.mul_(0.1)
+        self.head.bias = nn.Parameter(torch.tensor([_RARE, 0.0, 0.0, 0.0, 1.0, 0.0]))  # upright
+
+    def fuse(self) -> None:
+        """Fold every batch normalisation into the convolution before it, in place."""
+        for module in self.modules():
+            if isinstance(module, _Convolution):
+                module.fuse()
 
     def forward(self, image: Tensor) -> Tensor:
         """Look at pictures.

@@ -18,7 +18,7 @@ from aleph.images import Pixels, read_image
 from aleph.training.data import find_sources, load_squares
 
 SHIPPED_PHOTOGRAPHS = (
-    *("brick", "cell", "chelsea", "clock", "coins", "gravel", "hubble_deep_field"),
+    *("brick", "cell", "chelsea", "clock", "gravel", "hubble_deep_field"),
     *("immunohistochemistry", "moon", "page", "retina", "rocket", "text"),
 )
 """Pictures without a face in scikit-image's own package (its `coffee` and `grass` are kept for
@@ -165,12 +165,18 @@ class Backdrops:
         height, width = photograph.shape[:2]
         most = min(height, width)
         cut = int(min(most, side * 0.75) * (most / min(most, side * 0.75)) ** rng.random())
-        top, left = rng.integers(0, height - cut + 1), rng.integers(0, width - cut + 1)
-        square = photograph[top : top + cut, left : left + cut]
+        rows, columns = (int(cut * (rng.uniform(0.6, 1.0) ** (rng.random() < 0.5))) for _ in "yx")
+        top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
+        square = photograph[top : top + rows, left : left + columns]
+        # Few photographs have to stand for all: they are mirrored, overturned and recoloured.
         if rng.random() < 0.5:
             square = square[:, ::-1]
         if rng.random() < 0.15:
+            square = square[::-1]
+        if rng.random() < 0.15:
             square = square.transpose(1, 0, 2)
+        if rng.random() < 0.15:
+            square = square[:, :, rng.permutation(3)]
         how = cv2.INTER_AREA if cut > side else cv2.INTER_LINEAR
         square = np.ascontiguousarray(square)
         return np.asarray(cv2.resize(square, (side, side), interpolation=how), np.uint8)

@@ -82,9 +82,7 @@ class DetectorRecipe(Recipe):
         geometry = _geometry_loss(output[:, 1:], targets)
         for group in self.optimizers["detector"].param_groups:
             group["lr"] = self._learning_rate(step.index)
-        step.minimise(
-            found + geometry, [self.optimizers["detector"]], list(network.parameters())
-        )
+        step.minimise(found + geometry, [self.optimizers["detector"]], list(network.parameters()))
         return {"centres": found.detach(), "geometry": geometry.detach()}
 
     def _learning_rate(self, index: int) -> float:
@@ -107,9 +105,7 @@ class DetectorRecipe(Recipe):
         scores, frames = decode(output, self.model.resolution)
         peaks = scores == functional.max_pool2d(scores, 3, 1, 1)
         shown = (peaks & (scores > _SHOWN)).cpu().numpy()
-        drawn = [
-            _drawn(scene, frames[i].cpu().numpy()[shown[i]]) for i, scene in enumerate(scenes)
-        ]
+        drawn = [_drawn(scene, frames[i].cpu().numpy()[shown[i]]) for i, scene in enumerate(scenes)]
         return to_tensor(np.stack(drawn))
 
     def export(self) -> dict[str, nn.Module]:
