@@ -237,7 +237,7 @@ class TrainConfig(_Serialisable):
     Attributes:
         batch_size: Images per step over all devices together.
         steps: Optimizer steps of each network.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's step size; a detector's falls along half a cosine to the last step.
         beta1: Adam's first decay (Radford et al. 2015, section 4: 0.5).
         average_half_life: Images after which a weight's share in the average has halved.
         seed: Seed of the first weights and of all randomness of all steps.
@@ -372,9 +372,11 @@ def resolve_settings(
         **overrides: Fields of `SearchConfig`, and `blending`.
 
     Raises:
-        InputError: if a name is unknown or a value impossible.
+        InputError: if a name is unknown or a value impossible, or the kind fills nothing.
     """
     check_choice("preset", preset, Preset)
+    if kind not in PRESETS:
+        raise InputError(f"a model of kind '{kind}' fills nothing: there are no presets for it")
     settings = PRESETS[kind][preset]
     given = {key: value for key, value in overrides.items() if value is not None}
     blending = given.pop("blending", settings.blending)

@@ -172,7 +172,7 @@ class _Views:
     """
 
     def __init__(self, image: Pixels, hole: Hole) -> None:
-        self.copies = [(image, np.where(hole, 0, 255).astype(np.uint8))]
+        self.copies = [(image, (~hole).view(np.uint8) * np.uint8(255))]
         while max(self.copies[-1][1].shape) > 96 and min(self.copies[-1][1].shape) > 1:
             self.copies.append(_halved(*self.copies[-1]))
 

@@ -150,9 +150,9 @@ class Backdrops:
 
     def _plain(self, side: int, images: NDArray[np.uint8], rng: np.random.Generator) -> Pixels:
         draw = rng.random()
-        if draw < 0.55 and self.photographs:
+        if draw < 0.62 and self.photographs:
             return self.photograph(side, rng)
-        if draw < 0.70:
+        if draw < 0.75:
             return blow_up(images[int(rng.integers(len(images)))], side, rng)
         texture = _TEXTURES[int(rng.integers(len(_TEXTURES)))](side, rng)
         if rng.random() < 0.3:
