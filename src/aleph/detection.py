@@ -25,11 +25,14 @@ from aleph.masks import Hole
 from aleph.networks.detector import MULTIPLE
 from aleph.placement import Placement
 
-THRESHOLD = 0.5
+THRESHOLD = 0.45
 """Score from which a frame is reported."""
 
 SMALLEST = 40
 """Side in pixels of the smallest frames that are looked for."""
+
+SMALLEST_SHARE = 1 / 80
+"""The same as a share of a photo's longer side; whichever is more."""
 
 _CANDIDATE = 0.2
 """Score from which a place is looked at again."""
@@ -41,11 +44,11 @@ _STEP = math.sqrt(2)
 _TILE = 320
 """Pixels across the cells that one pass of the network is asked about."""
 
-_REACH = 1.0
+_REACH = 0.8
 """Sides of a frame from the hole within which the centres of frames that touch it lie (the largest
 of a step of the pyramid, turned)."""
 
-_CONTEXT = 0.75
+_CONTEXT = 0.65
 """Sides of a frame that the network is shown around the cells that it is asked about."""
 
 _KNOWN_SHARE = 1 / 8
@@ -115,9 +118,13 @@ def find_frames(
     return [f for f in found if f.score >= threshold and _credible(f.placement, hole)]
 
 
+def _smallest(shape: tuple[int, int]) -> float:
+    return max(SMALLEST, SMALLEST_SHARE * max(shape))
+
+
 def _sides(shape: tuple[int, int]) -> Iterator[float]:
     """Yield the sides that frames are looked for with, up to the whole photo's."""
-    side = SMALLEST * _STEP
+    side = _smallest(shape) * _STEP
     while side < max(shape) * _STEP:
         yield side
         side *= _STEP
@@ -352,7 +359,7 @@ def _alike(one: Placement, other: Placement) -> bool:
 
 def _credible(placement: Placement, hole: Hole) -> bool:
     """Return whether a frame is of a size and tilt that is looked for, and touches the hole."""
-    fits = placement.side >= SMALLEST / _STEP and abs(placement.angle) <= _STEEPEST
+    fits = placement.side >= _smallest(hole.shape) / _STEP and abs(placement.angle) <= _STEEPEST
     return fits and _touches(placement, hole)
 
 
