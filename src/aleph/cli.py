@@ -320,7 +320,9 @@ def train(
         typer.Argument(help="Folders or zips of images, or CelebA's img_align_celeba."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
-    model: Annotated[str, typer.Option(help="Kind of model: amortised or dcgan.")] = "dcgan",
+    model: Annotated[
+        str, typer.Option(help="Kind of model: amortised, dcgan or detector.")
+    ] = "dcgan",
     init: Annotated[
         str | None,
         typer.Option(help="Start from this model's networks; a smaller one is grown."),
@@ -339,10 +341,10 @@ def train(
         int | None, typer.Option(help="Channels of the discriminator's first layer.")
     ] = None,
     encoder_width: Annotated[
-        int | None, typer.Option(help="Channels of the encoder's first layer (amortised).")
+        int | None, typer.Option(help="Channels of the first layer (amortised, detector).")
     ] = None,
     maximum_width: Annotated[
-        int | None, typer.Option(help="Bound of the channels of any layer (amortised).")
+        int | None, typer.Option(help="Bound of the channels of any layer (not dcgan).")
     ] = None,
     adversary_start: Annotated[
         int | None, typer.Option(help="Step from which D takes part (amortised).")
@@ -358,6 +360,10 @@ def train(
     ] = None,
     r1_weight: Annotated[
         float | None, typer.Option(help="γ of the R1 penalty on D (amortised).")
+    ] = None,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder or zip of photographs without the class (detector)."),
     ] = None,
     average_half_life: Annotated[
         int | None, typer.Option(help="Images after which a weight's share has halved.")
@@ -401,6 +407,7 @@ def train(
         feature_weight=feature_weight,
         kl_weight=kl_weight,
         r1_weight=r1_weight,
+        backgrounds=str(backgrounds.absolute()) if backgrounds else None,
         average_half_life=average_half_life,
         holdout=holdout,
         seed=seed,

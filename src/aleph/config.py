@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 
 from aleph.errors import InputError, shown, unknown_name
 
-ModelKind = Literal["dcgan", "amortised"]
+ModelKind = Literal["dcgan", "amortised", "detector"]
 Prior = Literal["uniform", "normal"]
 Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]
@@ -100,8 +100,10 @@ class ModelConfig(_Serialisable):
     """What a model's networks are built from; stored as `config.json` beside the weights.
 
     Attributes:
-        kind: Family of the networks.
-        resolution: Side of the square frame in pixels; a power of two.
+        kind: Family of the networks. A `detector` fills nothing: it finds where frames lie, has no
+            latent code, and is built from `resolution`, `encoder_width` and `maximum_width` alone.
+        resolution: Side of the square frame in pixels; a power of two. A detector knows frames by
+            their look at this size.
         latent_dim: Length of the latent code z.
         prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
         generator_width: Channels of the generator's last hidden layer.
@@ -128,15 +130,24 @@ class ModelConfig(_Serialisable):
             power_of_two and 8 <= self.resolution <= 1024,
             f"resolution must be a power of two from 8 to 1024, not {shown(self.resolution)}",
         )
-        for name in ("latent_dim", "generator_width", "discriminator_width"):
-            value = getattr(self, name)
-            _check(1 <= value <= 4096, f"{name} must be from 1 to 4096, not {shown(value)}")
-        least = 1 if self.kind == "amortised" else 0
-        for name in ("encoder_width", "maximum_width"):
+        self._check_range(
+            ("latent_dim", "generator_width", "discriminator_width"), self.kind != "detector"
+        )
+        self._check_range(("encoder_width", "maximum_width"), self.kind != "dcgan")
+
+    def _check_range(self, names: tuple[str, ...], needed: bool) -> None:
+        """Refuse sizes beyond reason, and 0 where the kind of model needs the network."""
+        least = 1 if needed else 0
+        for name in names:
             value = getattr(self, name)
             _check(
                 least <= value <= 4096, f"{name} must be from {least} to 4096, not {shown(value)}"
             )
+
+    @property
+    def image_resolution(self) -> int:
+        """Side of the images to train on: a detector's scenes enlarge frames up to twice."""
+        return self.resolution * (2 if self.kind == "detector" else 1)
 
     @classmethod
     def default(cls, kind: str, **given: Any) -> Self:  # noqa: ANN401 - its own fields
@@ -155,6 +166,15 @@ class ModelConfig(_Serialisable):
                 "discriminator_width": 24,
                 "encoder_width": 32,
                 "maximum_width": 256,
+            }
+        elif kind == "detector":
+            usual = {
+                "latent_dim": 0,
+                "prior": "normal",
+                "generator_width": 0,
+                "discriminator_width": 0,
+                "encoder_width": 32,
+                "maximum_width": 128,
             }
         return cls(kind=kind, **{**usual, **given})  # type: ignore[arg-type]
 
@@ -218,7 +238,7 @@ class TrainConfig(_Serialisable):
     Attributes:
         batch_size: Images per step over all devices together.
         steps: Optimizer steps of each network.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's step size; a detector's falls along half a cosine to the last step.
         beta1: Adam's first decay (Radford et al. 2015, section 4: 0.5).
         average_half_life: Images after which a weight's share in the average has halved.
         seed: Seed of the first weights and of all randomness of all steps.
@@ -234,6 +254,8 @@ class TrainConfig(_Serialisable):
         kl_weight: Weight of the posterior's divergence from the prior, per image value
             (amortised models).
         r1_weight: γ of the R1 penalty on the discriminator (amortised models).
+        backgrounds: Folder or zip of photographs that do not show the class (detectors); empty for
+            those that scikit-image ships.
     """
 
     batch_size: int = 64
@@ -253,6 +275,7 @@ class TrainConfig(_Serialisable):
     feature_weight: float = 0.1
     kl_weight: float = 0.5
     r1_weight: float = 1.0
+    backgrounds: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -350,9 +373,11 @@ def resolve_settings(
         **overrides: Fields of `SearchConfig`, and `blending`.
 
     Raises:
-        InputError: if a name is unknown or a value impossible.
+        InputError: if a name is unknown or a value impossible, or the kind fills nothing.
     """
     check_choice("preset", preset, Preset)
+    if kind not in PRESETS:
+        raise InputError(f"a model of kind '{kind}' fills nothing: there are no presets for it")
     settings = PRESETS[kind][preset]
     given = {key: value for key, value in overrides.items() if value is not None}
     blending = given.pop("blending", settings.blending)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 SHIPPED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "faces-128"
+DEFAULT_DETECTOR = "faces-detector"
 _MAX_CONFIG_BYTES = 1 << 16
 
 
@@ -84,6 +85,48 @@ class Model:
         return mean.float(), (0.5 * log_variance.float()).exp()
 
 
+@dataclass(frozen=True)
+class Detector:
+    """A network that finds frames, ready for inference: frozen, on one device.
+
+    Attributes:
+        name: The name or folder that it was loaded by.
+        config: What it was built from.
+        network: Pictures → what `aleph.networks.detector.Detector` says of them.
+        device: Where the weights lie.
+    """
+
+    name: str
+    config: ModelConfig
+    network: nn.Module
+    device: torch.device
+
+    @property
+    def resolution(self) -> int:
+        """Side in pixels at which it knows frames."""
+        return self.config.resolution
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at pictures.
+
+        Args:
+            image: float32 (N, 4, H, W), H and W multiples of 16: the pictures in [−1, 1], 0 in
+                the hole, and the hole, 1 = missing.
+
+        Returns:
+            On the CPU, for every cell of 8×8 pixels: scores (N, H / 8, W / 8) in [0, 1], and
+            frames (N, H / 8, W / 8, 4): x and y of the centre and side in pixels, angle in degrees
+            clockwise.
+        """
+        import torch
+
+        from aleph.networks.detector import decode
+
+        with torch.inference_mode():
+            scores, frames = decode(self.network(image.to(self.device)), self.resolution)
+        return scores.cpu(), frames.cpu()
+
+
 def _model_folders() -> Iterator[Path]:
     """Yield the folders of named models: shipped ones, then those in $ALEPH_MODELS."""
     extra = os.environ.get("ALEPH_MODELS")
@@ -93,14 +136,14 @@ def _model_folders() -> Iterator[Path]:
 
 
 def list_models() -> dict[str, ModelConfig]:
-    """Return the named models that are there; a damaged one is left out."""
+    """Return the named models that can fill; detectors and damaged ones are left out."""
     models: dict[str, ModelConfig] = {}
     for folder in _model_folders():
         try:
             models.setdefault(folder.name, read_config(folder))
         except ModelError:
             continue
-    return models
+    return {name: config for name, config in models.items() if config.kind != "detector"}
 
 
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:
@@ -237,20 +280,20 @@ def load_model(
             takes half the time and costs no quality (docs/models.md).
 
     Raises:
-        ModelError: if there is no such model, or its folder is damaged, hostile or too new.
+        ModelError: if there is no such model, or it is a detector, or its folder is damaged,
+            hostile or too new.
         InputError: if the device is not there.
     """
-    import torch
-
     check_choice("precision", precision, Arithmetic)
     folder = find_model(name_or_path)
-    config, networks = load_networks(folder)
+    if read_config(folder).kind == "detector":
+        raise ModelError(
+            f"'{folder.name}' is a detector: it finds where to fill and fills nothing; choose a "
+            f"model of `aleph models`, as '{DEFAULT_MODEL}'"
+        )
     place = choose_device(device)
     chosen = choose_precision(place) if precision == "auto" else precision
-    dtype = torch.bfloat16 if chosen == "bf16" else torch.float32
-    for network in networks.values():
-        network.eval().requires_grad_(False)
-        network.to(place, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    config, networks = _ready_networks(folder, place, chosen)
     return Model(
         folder.name,
         config,
@@ -260,6 +303,51 @@ def load_model(
         place,
         chosen,
     )
+
+
+def load_detector(
+    name_or_path: str | os.PathLike[str] = DEFAULT_DETECTOR, device: str = "auto"
+) -> Detector:
+    """Load a detector for inference, in float32.
+
+    Args:
+        name_or_path: A shipped detector's name or a model folder.
+        device: As of `load_model`.
+
+    Raises:
+        ModelError: if there is no such model, or it is no detector, or its folder is damaged,
+            hostile or too new.
+        InputError: if the device is not there.
+    """
+    from aleph.networks.detector import Detector as DetectorNetwork
+
+    folder = find_model(name_or_path)
+    kind = read_config(folder).kind
+    if kind != "detector":
+        raise ModelError(
+            f"'{folder.name}' is a model of kind '{kind}', no detector; choose one, as "
+            f"'{DEFAULT_DETECTOR}'"
+        )
+    place = choose_device(device)
+    config, networks = _ready_networks(folder, place, "fp32")
+    network = networks["detector"]
+    assert isinstance(network, DetectorNetwork)
+    network.fuse()
+    return Detector(folder.name, config, network, place)
+
+
+def _ready_networks(
+    folder: Path, place: torch.device, precision: Precision
+) -> tuple[ModelConfig, dict[str, nn.Module]]:
+    """Load networks, frozen and in evaluation mode, onto a device."""
+    import torch
+
+    config, networks = load_networks(folder)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    for network in networks.values():
+        network.eval().requires_grad_(False)
+        network.to(place, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return config, networks
 
 
 def choose_device(device: str = "auto") -> torch.device:

@@ -1,4 +1,4 @@
-"""Generators, discriminators and encoders; no input or output."""
+"""Generators, discriminators, encoders and detectors; no input or output."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import nn
 from aleph.config import ModelConfig
 from aleph.networks.amortised import Discriminator, Encoder, StyleGenerator
 from aleph.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from aleph.networks.detector import Detector
 
 
 def _dcgan(config: ModelConfig) -> dict[str, nn.Module]:
@@ -27,14 +28,22 @@ def _amortised(config: ModelConfig) -> dict[str, nn.Module]:
     }
 
 
+def _detector(config: ModelConfig) -> dict[str, nn.Module]:
+    return {"detector": Detector(config.encoder_width, config.maximum_width)}
+
+
 _BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
     "dcgan": _dcgan,
     "amortised": _amortised,
+    "detector": _detector,
 }
 
 
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
-    """Build the networks of a model, by role: `generator`, `discriminator` and, if any, `encoder`.
+    """Build the networks of a model, by role.
+
+    A model that fills has a `generator`, a `discriminator` and perhaps an `encoder`; a detector has
+    its `detector` alone.
 
     Weights are drawn from torch's global generator.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from aleph.config import ModelConfig
 from aleph.training.loop import new_recipe
 from aleph.training.run import Run, read_run
 from aleph.training.state import load_state
@@ -37,11 +38,9 @@ def card(name: str, run: Run, step: int) -> str:
     config = json.dumps(run.train.to_dict(), indent=2)
     sources = "\n".join(f"- `{Path(path).name}`" for path in run.data)
     seen = step * run.train.batch_size
-    resolution = run.model.resolution
     return f"""# {name}
 
-An aleph model of kind `{run.model.kind}` at {resolution}×{resolution} pixels: latent codes of
-{run.model.latent_dim} numbers, {run.model.prior} prior.
+{_summary(run.model)}
 
 ## Data
 
@@ -61,5 +60,18 @@ held out:
 
 ## Measured
 
-Nothing yet: `aleph evaluate {name} DATA` makes the table.
+Nothing yet: `{_measure(run.model)}` makes the table.
 """
+
+
+def _summary(model: ModelConfig) -> str:
+    what = f"An aleph model of kind `{model.kind}` at {model.resolution}×{model.resolution} pixels"
+    if model.kind == "detector":
+        return f"{what}: finds the frames of\ndamaged objects in photographs."
+    return f"{what}: latent codes of\n{model.latent_dim} numbers, {model.prior} prior."
+
+
+def _measure(model: ModelConfig) -> str:
+    if model.kind == "detector":
+        return "python benchmarks/faces_found.py DATA --detector FOLDER"
+    return "aleph evaluate FOLDER DATA"

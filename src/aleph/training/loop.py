@@ -24,6 +24,7 @@ from aleph.training.amortised import AmortisedRecipe
 from aleph.training.average import decay_at, update_average
 from aleph.training.data import Batches
 from aleph.training.dcgan import DCGANRecipe
+from aleph.training.detector import DetectorRecipe
 from aleph.training.initial import start_from
 from aleph.training.recipe import Recipe
 from aleph.training.report import Reporter
@@ -42,6 +43,7 @@ except ImportError:
 RECIPES: dict[str, type[Recipe]] = {
     "dcgan": DCGANRecipe,
     "amortised": AmortisedRecipe,
+    "detector": DetectorRecipe,
 }
 
 

@@ -56,7 +56,7 @@ class Run:
     @property
     def images(self) -> Path:
         """Path of the packed training images."""
-        return self.folder / f"images-{self.model.resolution}.npy"
+        return self.folder / f"images-{self.model.image_resolution}.npy"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that decides the run's numbers, as plain JSON values."""
@@ -180,7 +180,9 @@ def prepare_images(run: Run, split: Split, reporter: Reporter) -> None:
 
 def _pack_with_progress(sources: list[Source], run: Run, reporter: Reporter) -> list[str]:
     with reporter.progress("reading images", len(sources)) as advance:
-        return pack(sources, run.model.resolution, run.images, lambda done, _: advance(done, {}))
+        return pack(
+            sources, run.model.image_resolution, run.images, lambda done, _: advance(done, {})
+        )
 
 
 def _require(count: int, run: Run) -> None:
@@ -192,7 +194,7 @@ def _require(count: int, run: Run) -> None:
 
 
 def open_images(run: Run) -> NDArray[np.uint8]:
-    """Map the packed images into memory: uint8 (N, resolution, resolution, 3).
+    """Map the packed images into memory: uint8 (N, R, R, 3), R the model's `image_resolution`.
 
     Raises:
         TrainingError: if the file is damaged or holds fewer images than a batch.
