@@ -1,0 +1,386 @@
+"""Composing: generated frames and the classical fill, brought together at the photo's own size.
+
+The hole is filled rectangle by rectangle, so that memory grows with the hole and its frames and not
+with the photo. In each the guess is made first: G(ẑ) of the frames, enlarged, and what no frame
+covers from the classical fill, one fading into the other. Then one blend carries the photo's own
+detail into it, so that nothing shows where the one ends and the other begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.blending import FORGETTING, Blender
+from aleph.config import Blending
+from aleph.framing import Floats, Frame, Region
+from aleph.grain import grain_share, make_grain, measure_grain
+from aleph.images import Pixels
+from aleph.masks import Hole
+
+_AT_ONCE = 1 << 21
+"""Pixels of a rectangle up to which it is filled in one piece."""
+
+_TILE = 1024
+"""Side in pixels of the pieces of a larger rectangle."""
+
+_CELL = 32
+"""Side in pixels of the cells by which the hole is parted: holes further apart are filled apart."""
+
+_NEAREST = 0.2
+"""Distance from its centre, in its sides, over which a frame yields to a nearer one."""
+
+_CONTEXT = 96
+"""Pixels around a rectangle in which the grain is measured."""
+
+_COARSE = 1 << 20
+"""Pixels at which a rectangle is filled classically, at most."""
+
+_HALF_WIDTH = 12
+"""Half of the hole's width in pixels at which it is filled classically, about."""
+
+_LEAST_FACTOR = 4
+"""Factor by which a rectangle is shrunk for the classical fill, at least: all finer detail is best
+carried over from the known pixels."""
+
+_MEMORY = 2.5
+"""1/κ of the blend of the classical fill, in pixels of that fill."""
+
+_CLASSICAL_SCALE = 4.0
+"""Scale of the detail that the classical fill lacks in pixels; coarser it would be made up."""
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """What is filled in one piece.
+
+    Attributes:
+        seen: The rectangle of the photo that is looked at.
+        filled: The rectangle whose hole is filled, inside the other.
+    """
+
+    seen: Region
+    filled: Region
+
+
+def compose(
+    pixels: Pixels,
+    hole: Hole,
+    frames: Sequence[Frame],
+    generated: Sequence[Sequence[Floats]],
+    blending: Blending = "matern",
+    *,
+    grain: bool = True,
+    seed: int = 0,
+) -> list[Pixels]:
+    """Fill the hole of a photo from what was generated in its frames.
+
+    Args:
+        pixels: uint8 (H, W, 3); its values in the hole are not looked at.
+        hole: Boolean (H, W), True = missing.
+        frames: The frames; may be none.
+        generated: For each fill that is asked for, G(ẑ) of every frame, float (R, R, 3), 0 to 255.
+        blending: How they are put into the hole.
+        grain: Whether the grain of the surroundings is added where an enlarged frame lacks it.
+        seed: Of the grain.
+
+    Returns:
+        For each, a new uint8 (H, W, 3), equal to `pixels` wherever `hole` is False.
+    """
+    fills = [np.array(pixels) for _ in generated]
+    for number, rectangle in enumerate(_rectangles(hole, len(frames))):
+        part = _Part(pixels, hole, rectangle, frames, blending)
+        spots = part.grain() if grain else []
+        for place, tile in enumerate(part.tiles()):
+            painter = _Painter(part, tile)
+            rng = np.random.default_rng([seed, number, place, 0x6A11])
+            texture = painter.texture(spots, rng)
+            for fill, images in zip(fills, generated, strict=True):
+                painter.fill(fill, images, texture)
+    return fills
+
+
+def generated_share(hole: Hole, frames: Sequence[Frame]) -> float:
+    """Return which share of the hole is filled by what was generated, 0 to 1."""
+    total = 0.0
+    for region in _rectangles(hole, len(frames)):
+        for tile in _split(region, 0):
+            there = hole[tile.filled]
+            total += float(_weights(frames, tile.filled).sum(axis=0)[there].sum())
+    return min(1.0, total / max(1, int(hole.sum())))
+
+
+class _Part:
+    """A rectangle of the photo with all that is the same in its tiles."""
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        hole: Hole,
+        rectangle: Region,
+        frames: Sequence[Frame],
+        blending: Blending,
+    ) -> None:
+        self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
+        self.frames, self.blending = frames, blending
+        self.main = max(frames, key=lambda frame: _shared(frame, hole, rectangle), default=None)
+        if self.main is not None and _shared(self.main, hole, rectangle) == 0:
+            self.main = None
+        self._coarse: _Coarse | None = None
+
+    @property
+    def coarse(self) -> _Coarse:
+        """The classical fill of the rectangle; made when it is first needed."""
+        if self._coarse is None:
+            self._coarse = _Coarse(self.pixels, self.hole, self.rectangle)
+        return self._coarse
+
+    @property
+    def scale(self) -> float:
+        """How far what fills most of the rectangle is enlarged."""
+        return _CLASSICAL_SCALE if self.main is None else self.main.scale
+
+    def tiles(self) -> Iterator[_Tile]:
+        """Yield the tiles that have missing pixels."""
+        margin = 64.0
+        if self.main is not None:
+            margin = max(margin, 3 * self.main.placement.side / FORGETTING)
+        if self.blending == "poisson":  # which forgets nothing
+            margin = 512.0
+        for tile in _split(self.rectangle, round(min(margin, 512.0))):
+            if self.hole[tile.filled].any():
+                yield tile
+
+    def grain(self) -> list[Floats]:
+        """Measure the grain around the hole."""
+        around = _grown(self.rectangle, _CONTEXT, self.hole.shape)
+        return measure_grain(self.pixels[around], self.hole[around], self.scale)
+
+
+class _Painter:
+    """Fills a tile."""
+
+    def __init__(self, part: _Part, tile: _Tile) -> None:
+        self.part, self.tile = part, tile
+        self.hole = part.hole[tile.seen]
+        self.image = part.pixels[tile.seen]
+        whole = len(part.frames) == 1 and part.frames[0].whole
+        self.weights = None if whole else _weights(part.frames, tile.seen)
+        self.classical: Pixels | None = None
+        self.blender: Blender | None = None
+        covered = np.ones(int(self.hole.sum())) if whole else self._covered()[self.hole]
+        if (covered < 1 - 1e-3).any():
+            self.classical = part.coarse.fill(tile.seen)
+        if (covered > 1e-3).any():
+            assert part.main is not None or covered.any()
+            side = part.main.placement.side if part.main else None
+            self.blender = Blender(self.hole, part.blending, side=side)
+
+    def _covered(self) -> Floats:
+        assert self.weights is not None
+        return np.asarray(self.weights.sum(axis=0), np.float32)
+
+    def texture(self, spots: list[Floats], rng: np.random.Generator) -> Floats | None:
+        """Draw the grain of this tile's hole; None if it lacks none."""
+        if not spots:
+            return None
+        share = grain_share(self.hole, self.part.scale)
+        return np.asarray(make_grain(spots, self.hole.shape, rng) * share[:, :, None], np.float32)
+
+    def fill(self, fill: Pixels, images: Sequence[Floats], texture: Floats | None) -> None:
+        """Fill the tile's hole in the photo's pixels `fill`, in place."""
+        if self.blender is None:
+            assert self.classical is not None
+            painted = self.classical
+        else:
+            painted = self.blender(self.image, self._guess(images))
+        if texture is not None:
+            rough = np.rint(painted + texture).clip(0, 255).astype(np.uint8)
+            painted = np.where(self.hole[:, :, None], rough, painted)
+        rows, columns = self.tile.filled
+        top, left = self.tile.seen[0].start, self.tile.seen[1].start
+        core = painted[rows.start - top : rows.stop - top, columns.start - left :]
+        core = core[:, : columns.stop - columns.start]
+        there = self.part.hole[self.tile.filled]
+        fill[self.tile.filled][there] = core[there]
+
+    def _guess(self, images: Sequence[Floats]) -> Floats:
+        """Return what the frames show, and the classical fill where there is none."""
+        frames, seen = self.part.frames, self.tile.seen
+        if self.weights is None:
+            return frames[0].back(images[0], seen)
+        base = self.image if self.classical is None else self.classical
+        guess = base * (1.0 - self._covered())[:, :, None]
+        for frame, image, weight in zip(frames, images, self.weights, strict=True):
+            if weight.any():
+                guess += frame.back(image, seen) * weight[:, :, None]
+        return np.asarray(guess, np.float32)
+
+
+class _Coarse:
+    """The classical fill of a rectangle, made at a reduced size: OpenCV's Navier-Stokes."""
+
+    def __init__(self, pixels: Pixels, hole: Hole, rectangle: Region) -> None:
+        self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
+        self.factor = self._factor()
+        mean, share = _shrunk(pixels, hole, rectangle, self.factor)
+        missing = (share < 1 / 8).astype(np.uint8)
+        small = np.rint(mean).clip(0, 255).astype(np.uint8)
+        if missing.any() and not missing.all():
+            small = cv2.inpaint(small, missing, 3, cv2.INPAINT_NS).astype(np.uint8)
+        self.small = small
+
+    def _factor(self) -> int:
+        rows, columns = self.rectangle
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        most = max(1, min(height, width) // 4)
+        rough = min(most, max(1, int(np.ceil(np.sqrt(height * width / _COARSE)))))
+        _, share = _shrunk(self.pixels[:, :, :1], self.hole, self.rectangle, rough)
+        missing = (share < 1 / 8).astype(np.uint8)
+        half = rough * float(cv2.distanceTransform(missing, cv2.DIST_L2, 5).max())
+        return int(min(most, max(rough, _LEAST_FACTOR, np.ceil(half / _HALF_WIDTH))))
+
+    def fill(self, region: Region) -> Pixels:
+        """Return a region's pixels, its hole filled, the finest detail carried over by a blend."""
+        there = self.hole[region]
+        smooth = Blender(
+            there, "matern", FORGETTING, FORGETTING * _MEMORY * self.factor, softening=0.0
+        )
+        return smooth(self.pixels[region], self._enlarged(region))
+
+    def _enlarged(self, region: Region) -> Floats:
+        """Enlarge what belongs to a region, which may reach beyond the rectangle."""
+        factor, spans = self.factor, []
+        for span, own, length in zip(region, self.rectangle, self.small.shape[:2], strict=True):
+            first = (span.start - own.start) // factor - 2
+            last = -(-(span.stop - own.start) // factor) + 2
+            spans.append((np.arange(first, last).clip(0, length - 1), first))
+        (rows, top), (columns, left) = spans
+        part = self.small[np.ix_(rows, columns)].astype(np.float32)
+        size = (part.shape[1] * factor, part.shape[0] * factor)
+        large = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
+        y = region[0].start - self.rectangle[0].start - top * factor
+        x = region[1].start - self.rectangle[1].start - left * factor
+        height, width = (span.stop - span.start for span in region)
+        return np.asarray(large[y : y + height, x : x + width], np.float32)
+
+
+def _shrunk(
+    pixels: NDArray[np.uint8], hole: Hole, rectangle: Region, factor: int
+) -> tuple[Floats, Floats]:
+    """Average the known pixels of blocks: (h, w, C) means, (h, w) known shares; strip by strip."""
+    rows, columns = rectangle
+    means, shares = [], []
+    strip = factor * max(1, 256 // factor)
+    for top in range(rows.start, rows.stop, strip):
+        part = (slice(top, min(top + strip, rows.stop)), columns)
+        known = (~hole[part]).astype(np.float32)[:, :, None]
+        stack = np.concatenate([pixels[part] * known, known], axis=2)
+        height, width = stack.shape[:2]
+        stack = np.pad(stack, ((0, -height % factor), (0, -width % factor), (0, 0)), "edge")
+        size = (stack.shape[1] // factor, stack.shape[0] // factor)
+        small = cv2.resize(stack, size, interpolation=cv2.INTER_AREA)
+        shares.append(small[:, :, -1])
+        means.append(small[:, :, :-1] / np.maximum(small[:, :, -1:], 1e-6))
+    return np.concatenate(means), np.concatenate(shares)
+
+
+def _rectangles(hole: Hole, frames: int) -> list[Region]:
+    """Return rectangles that hold the hole, each filled by itself."""
+    height, width = hole.shape
+    if frames <= 1 and hole.size <= _AT_ONCE:
+        return [(slice(0, height), slice(0, width))]
+    padded = np.pad(hole, ((0, -height % _CELL), (0, -width % _CELL)))
+    rows, columns = padded.shape[0] // _CELL, padded.shape[1] // _CELL
+    touched = np.asarray(padded.reshape(rows, _CELL, columns, _CELL).any(axis=(1, 3)), np.uint8)
+    cells: NDArray[Any] = cv2.dilate(touched, np.ones((3, 3), np.uint8))
+    while True:  # what touches becomes one rectangle, which may touch others
+        count, _, boxes, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
+        full = np.zeros_like(cells)
+        for left, top, across, down, _ in boxes[1:count]:
+            full[top : top + down, left : left + across] = 1
+        if (full == cells).all():
+            break
+        cells = full
+    return [
+        (
+            slice(int(top) * _CELL, min(int(top + down) * _CELL, height)),
+            slice(int(left) * _CELL, min(int(left + across) * _CELL, width)),
+        )
+        for left, top, across, down, _ in boxes[1:count]
+    ]
+
+
+def _split(rectangle: Region, margin: int) -> Iterator[_Tile]:
+    """Cut a rectangle into tiles that see `margin` pixels of their neighbours."""
+    height, width = (span.stop - span.start for span in rectangle)
+    if height * width <= _AT_ONCE:
+        yield _Tile(rectangle, rectangle)
+        return
+    for top in range(rectangle[0].start, rectangle[0].stop, _TILE):
+        for left in range(rectangle[1].start, rectangle[1].stop, _TILE):
+            filled = (
+                slice(top, min(top + _TILE, rectangle[0].stop)),
+                slice(left, min(left + _TILE, rectangle[1].stop)),
+            )
+            rows, columns = (
+                slice(max(span.start - margin, own.start), min(span.stop + margin, own.stop))
+                for span, own in zip(filled, rectangle, strict=True)
+            )
+            yield _Tile((rows, columns), filled)
+
+
+def _grown(region: Region, margin: int, size: tuple[int, int]) -> Region:
+    rows, columns = (
+        slice(max(span.start - margin, 0), min(span.stop + margin, length))
+        for span, length in zip(region, size, strict=True)
+    )
+    return rows, columns
+
+
+def _shared(frame: Frame, hole: Hole, rectangle: Region) -> int:
+    """Count the missing pixels of a rectangle that lie under a frame."""
+    both = _overlap(frame.region, rectangle)
+    return 0 if both is None else int(np.count_nonzero(hole[both]))
+
+
+def _overlap(first: Region, second: Region) -> Region | None:
+    spans = [
+        slice(max(a.start, b.start), min(a.stop, b.stop))
+        for a, b in zip(first, second, strict=True)
+    ]
+    return None if any(s.start >= s.stop for s in spans) else (spans[0], spans[1])
+
+
+def _weights(frames: Sequence[Frame], region: Region) -> Floats:
+    """Return how far each frame is seen in a region, float32 (frames, h, w), summing up to 1.
+
+    A pixel of several frames belongs mainly to that whose centre is nearest, in its own sides.
+    """
+    height, width = (span.stop - span.start for span in region)
+    alphas = np.zeros((len(frames), height, width), np.float32)
+    claims = np.zeros_like(alphas)
+    for number, frame in enumerate(frames):
+        both = _overlap(frame.region, region)
+        if both is None:
+            continue
+        rows, columns = both
+        y, x = np.mgrid[both].astype(np.float32) + np.float32(0.5)
+        place = frame.placement
+        squared = (np.square(x - place.x) + np.square(y - place.y)) / place.side**2
+        own = (
+            number,
+            slice(rows.start - region[0].start, rows.stop - region[0].start),
+            slice(columns.start - region[1].start, columns.stop - region[1].start),
+        )
+        alphas[own] = frame.back(frame.alpha, both).clip(0.0, 1.0)
+        claims[own] = alphas[own] * np.exp(-squared / _NEAREST**2)
+    if len(frames) == 1:
+        return alphas
+    covered = 1.0 - np.prod(1.0 - alphas, axis=0)
+    return np.asarray(claims * (covered / np.maximum(claims.sum(axis=0), 1e-12)), np.float32)

@@ -1,0 +1,20 @@
+"""Finding: the one place where a model's detector is plugged into the pipeline."""
+
+from __future__ import annotations
+
+from aleph.choosing import Finder
+
+
+def load_finder(name: str) -> Finder | None:
+    """Load the detector that a model's configuration names.
+
+    Returns:
+        What finds the model's frames in a photo; None if the model names none.
+
+    Raises:
+        ModelError: if there is no such detector.
+    """
+    if not name:
+        return None
+    # PLUG IN: load the detector `name` and return a `find(pixels, hole) -> list[Found]`.
+    return lambda pixels, hole: []
