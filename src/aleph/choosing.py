@@ -160,7 +160,7 @@ def choose(
     Raises:
         InputError: if a frame that the user gave, or the only one there is, has too little known.
     """
-    resolution, limit = config.resolution, MOST_UNEXPLAINED[config.kind]
+    resolution, limit = config.resolution, MOST_UNEXPLAINED.get(config.kind, 1.0)
     if wish.eyes:
         return _given(pixels, hole, wish.eyes, "eyes", resolution)
     if isinstance(wish.frame, Placement):

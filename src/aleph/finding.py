@@ -5,8 +5,12 @@ from __future__ import annotations
 from aleph.choosing import Finder
 
 
-def load_finder(name: str) -> Finder | None:
+def load_finder(name: str, device: str = "cpu") -> Finder | None:
     """Load the detector that a model's configuration names.
+
+    Args:
+        name: Its name; empty for none.
+        device: Where it shall run.
 
     Returns:
         What finds the model's frames in a photo; None if the model names none.

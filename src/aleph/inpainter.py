@@ -228,7 +228,7 @@ class Inpainter:
     def _finder(self) -> Finder | None:
         """Return the model's detector; loaded when it is first needed."""
         if self._find is None:
-            self._find = load_finder(self.model.config.detector)
+            self._find = load_finder(self.model.config.detector, str(self.model.device))
         return self._find
 
     def _fill(self, jobs: Sequence[_Job], order: _Order) -> list[Inpainting]:
