@@ -179,7 +179,6 @@ BAD_INPAINT: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown norm": (("--norm", "L1"), "did you mean 'l1'"),
     "unknown blending": (("--blending", "poison"), "did you mean 'poisson'"),
     "unknown precision": (("--precision", "bfloat16"), "did you mean 'bf16'"),
-    "unknown frame": (("--frame", "wohle"), "'whole'"),
     "unknown device": (("--device", "gpu"), "device 'gpu'"),
     "unknown model": (("--model", SHIPPED[:-1]), f"did you mean '{SHIPPED}'"),
     "negative steps": (("--steps", "-1"), "steps"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from aleph.blending import FORGETTING, Blender
 from aleph.config import Blending
 from aleph.framing import Floats, Frame, Region
-from aleph.grain import grain_share, make_grain, measure_grain
+from aleph.grain import grain_share, make_grain, measure_grain, without_grain
 from aleph.images import Pixels
 from aleph.masks import Hole
 
@@ -93,9 +93,9 @@ def compose(
         part = _Part(pixels, hole, rectangle, frames, blending)
         spots = part.grain() if grain else []
         for place, tile in enumerate(part.tiles()):
-            painter = _Painter(part, tile)
+            painter = _Painter(part, tile, spots)
             rng = np.random.default_rng([seed, number, place, 0x6A11])
-            texture = painter.texture(spots, rng)
+            texture = painter.texture(rng)
             for fill, images in zip(fills, generated, strict=True):
                 painter.fill(fill, images, texture)
     return fills
@@ -161,8 +161,8 @@ class _Part:
 class _Painter:
     """Fills a tile."""
 
-    def __init__(self, part: _Part, tile: _Tile) -> None:
-        self.part, self.tile = part, tile
+    def __init__(self, part: _Part, tile: _Tile, spots: list[Floats]) -> None:
+        self.part, self.tile, self.spots = part, tile, spots
         self.hole = part.hole[tile.seen]
         self.image = part.pixels[tile.seen]
         whole = len(part.frames) == 1 and part.frames[0].whole
@@ -171,7 +171,9 @@ class _Painter:
         self.blender: Blender | None = None
         covered = np.ones(int(self.hole.sum())) if whole else self._covered()[self.hole]
         if (covered < 1 - 1e-3).any():
-            self.classical = part.coarse.fill(tile.seen)
+            self.classical = self._blended(
+                part.coarse.blender(tile.seen), part.coarse.guess(tile.seen)
+            )
         if (covered > 1e-3).any():
             assert part.main is not None or covered.any()
             side = part.main.placement.side if part.main else None
@@ -181,12 +183,22 @@ class _Painter:
         assert self.weights is not None
         return np.asarray(self.weights.sum(axis=0), np.float32)
 
-    def texture(self, spots: list[Floats], rng: np.random.Generator) -> Floats | None:
+    def _blended(self, blender: Blender, guess: Floats) -> Pixels:
+        """Blend a guess into the hole, with its surroundings' grain left out."""
+        painted = blender(self.image, guess)
+        if not self.spots:
+            return painted
+        smooth = without_grain(painted, self.spots)
+        return np.where(self.hole[:, :, None], blender(smooth, guess), self.image)
+
+    def texture(self, rng: np.random.Generator) -> Floats | None:
         """Draw the grain of this tile's hole; None if it lacks none."""
-        if not spots:
+        if not self.spots:
             return None
         share = grain_share(self.hole, self.part.scale)
-        return np.asarray(make_grain(spots, self.hole.shape, rng) * share[:, :, None], np.float32)
+        return np.asarray(
+            make_grain(self.spots, self.hole.shape, rng) * share[:, :, None], np.float32
+        )
 
     def fill(self, fill: Pixels, images: Sequence[Floats], texture: Floats | None) -> None:
         """Fill the tile's hole in the photo's pixels `fill`, in place."""
@@ -194,7 +206,7 @@ class _Painter:
             assert self.classical is not None
             painted = self.classical
         else:
-            painted = self.blender(self.image, self._guess(images))
+            painted = self._blended(self.blender, self._guess(images))
         if texture is not None:
             rough = np.rint(painted + texture).clip(0, 255).astype(np.uint8)
             painted = np.where(self.hole[:, :, None], rough, painted)
@@ -237,15 +249,12 @@ class _Coarse:
         level = np.broadcast_to(np.float32(128), small.shape)
         self.small = Blender(share < 1 / 8, "poisson")(small, level)
 
-    def fill(self, region: Region) -> Pixels:
-        """Return a region's pixels, its hole filled, the finest detail carried over by a blend."""
-        there = self.hole[region]
-        smooth = Blender(
-            there, "matern", FORGETTING, FORGETTING * _MEMORY * self.factor, softening=0.0
-        )
-        return smooth(self.pixels[region], self._enlarged(region))
+    def blender(self, region: Region) -> Blender:
+        """Return what carries the finest detail over into a region's hole."""
+        side = FORGETTING * _MEMORY * self.factor
+        return Blender(self.hole[region], "matern", FORGETTING, side, softening=0.0)
 
-    def _enlarged(self, region: Region) -> Floats:
+    def guess(self, region: Region) -> Floats:
         """Enlarge what belongs to a region, which may reach beyond the rectangle."""
         factor, spans = self.factor, []
         for span, own, length in zip(region, self.rectangle, self.small.shape[:2], strict=True):

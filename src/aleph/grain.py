@@ -69,6 +69,19 @@ def measure_grain(pixels: Pixels, hole: Hole, scale: float) -> list[Floats]:
     return spots if spots and _deviation(spots) >= _LEAST else []
 
 
+def without_grain(pixels: Pixels, spots: list[Floats]) -> Pixels:
+    """Smooth away what is as weak as the grain, edges kept (Tomasi and Manduchi 1998).
+
+    A blend that goes on with single grains for several pixels makes blots of them.
+
+    Args:
+        pixels: uint8 (H, W, 3), wholly known.
+        spots: What was measured.
+    """
+    strength = 4.0 * _deviation(spots)
+    return cv2.bilateralFilter(pixels, 9, strength, 3.0).astype(np.uint8)
+
+
 def make_grain(spots: list[Floats], shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     """Draw grain of the measured spectrum and covariance, float32 (H, W, 3) in grey levels."""
     grain = np.zeros((*shape, 3), np.float32)
@@ -85,10 +98,10 @@ def make_grain(spots: list[Floats], shape: tuple[int, int], rng: np.random.Gener
 def grain_share(hole: Hole, scale: float) -> Floats:
     """Return how much grain a pixel lacks, float32 (H, W): 0 beside known pixels, 1 far from them.
 
-    A blend goes on with the known pixels' own detail for about a pixel of the enlarged frame.
+    The enlarged frame has some of its own, as coarse as its pixels.
     """
     distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-    reach = max(1.0, min(scale, MOST_SCALE) / 2)
+    reach = max(1.0, min(scale, MOST_SCALE) / 4)
     return np.asarray(1.0 - np.exp(-np.square(distance / reach)), np.float32)
 
 
