@@ -256,5 +256,5 @@ def test_grain_fades_in_with_the_distance_from_known_pixels() -> None:
     hole[10:50, 10:50] = True
     share = grain_share(hole, 4.0)
     assert (share[~hole] == 0).all()
-    assert share[30, 10] < 0.3
+    assert 0 < share[30, 10] < 0.7 < share[30, 12]
     assert share[30, 30] > 0.99

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -27,7 +28,8 @@ _AT_ONCE = 1 << 21
 """Pixels of a rectangle up to which it is filled in one piece."""
 
 _TILE = 1024
-"""Side in pixels of the pieces of a larger rectangle."""
+"""Side in pixels of the pieces of a larger rectangle; half of it where there are several frames,
+for a piece is blended as suits that frame which has most of its hole."""
 
 _CELL = 32
 """Side in pixels of the cells by which the hole is parted: holes further apart are filled apart."""
@@ -90,14 +92,11 @@ def compose(
     """
     fills = [np.array(pixels) for _ in generated]
     for number, rectangle in enumerate(_rectangles(hole, len(frames))):
-        part = _Part(pixels, hole, rectangle, frames, blending)
-        spots = part.grain() if grain else []
+        part = _Part(pixels, hole, rectangle, frames, blending, grain)
         for place, tile in enumerate(part.tiles()):
-            painter = _Painter(part, tile, spots)
-            rng = np.random.default_rng([seed, number, place, 0x6A11])
-            texture = painter.texture(rng)
+            painter = _Painter(part, tile, np.random.default_rng([seed, number, place, 0x6A11]))
             for fill, images in zip(fills, generated, strict=True):
-                painter.fill(fill, images, texture)
+                painter.fill(fill, images)
     return fills
 
 
@@ -105,7 +104,7 @@ def generated_share(hole: Hole, frames: Sequence[Frame]) -> float:
     """Return which share of the hole is filled by what was generated, 0 to 1."""
     total = 0.0
     for region in _rectangles(hole, len(frames)):
-        for tile in _split(region, 0):
+        for tile in _split(region, 0, _AT_ONCE, _TILE):
             there = hole[tile.filled]
             total += float(_weights(frames, tile.filled).sum(axis=0)[there].sum())
     return min(1.0, total / max(1, int(hole.sum())))
@@ -121,99 +120,105 @@ class _Part:
         rectangle: Region,
         frames: Sequence[Frame],
         blending: Blending,
+        grain: bool,
     ) -> None:
         self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
-        self.frames, self.blending = frames, blending
-        self.main = max(frames, key=lambda frame: _shared(frame, hole, rectangle), default=None)
-        if self.main is not None and _shared(self.main, hole, rectangle) == 0:
-            self.main = None
-        self._coarse: _Coarse | None = None
+        self.frames = [f for f in frames if _overlap(f.region, rectangle)]
+        self.numbers = [n for n, f in enumerate(frames) if _overlap(f.region, rectangle)]
+        self.blending, self.grain = blending, grain
 
-    @property
+    @cached_property
     def coarse(self) -> _Coarse:
         """The classical fill of the rectangle; made when it is first needed."""
-        if self._coarse is None:
-            self._coarse = _Coarse(self.pixels, self.hole, self.rectangle)
-        return self._coarse
-
-    @property
-    def scale(self) -> float:
-        """How far what fills most of the rectangle is enlarged."""
-        return _CLASSICAL_SCALE if self.main is None else self.main.scale
+        return _Coarse(self.pixels, self.hole, self.rectangle)
 
     def tiles(self) -> Iterator[_Tile]:
         """Yield the tiles that have missing pixels."""
-        margin = 64.0
-        if self.main is not None:
-            margin = max(margin, 3 * self.main.placement.side / FORGETTING)
+        side = max((frame.placement.side for frame in self.frames), default=0.0)
+        margin = min(max(64.0, 3 * side / FORGETTING), 512.0)
         if self.blending == "poisson":  # which forgets nothing
             margin = 512.0
-        for tile in _split(self.rectangle, round(min(margin, 512.0))):
+        alone = len(self.frames) <= 1
+        at_once, tile_side = (_AT_ONCE, _TILE) if alone else (_TILE**2 // 4, _TILE // 2)
+        for tile in _split(self.rectangle, round(margin), at_once, tile_side):
             if self.hole[tile.filled].any():
                 yield tile
 
-    def grain(self) -> list[Floats]:
-        """Measure the grain around the hole."""
-        around = _grown(self.rectangle, _CONTEXT, self.hole.shape)
-        return measure_grain(self.pixels[around], self.hole[around], self.scale)
-
 
 class _Painter:
-    """Fills a tile."""
+    """Fills a tile; what does not depend on what was generated is prepared once."""
 
-    def __init__(self, part: _Part, tile: _Tile, spots: list[Floats]) -> None:
-        self.part, self.tile, self.spots = part, tile, spots
-        self.hole = part.hole[tile.seen]
-        self.image = part.pixels[tile.seen]
+    def __init__(self, part: _Part, tile: _Tile, rng: np.random.Generator) -> None:
+        self.part, self.tile = part, tile
+        self.hole, self.image = part.hole[tile.seen], part.pixels[tile.seen]
         whole = len(part.frames) == 1 and part.frames[0].whole
         self.weights = None if whole else _weights(part.frames, tile.seen)
+        self.covered = np.ones(self.hole.shape, np.float32)
+        if self.weights is not None:
+            self.covered = self.weights.sum(axis=0)
+        inside = self.covered[self.hole]
+        classical, generated = (inside < 1 - 1e-3).any(), (inside > 1e-3).any()
+        main = max(part.frames, key=lambda f: _shared(f, part.hole, tile.seen), default=None)
+        self.scale = main.scale if main is not None and generated else 1.0
+        self.own_spots = self._measured(self.scale)
+        self.classical_spots = self._measured(_CLASSICAL_SCALE) if classical else []
+        self.clean = self._cleaned()
         self.classical: Pixels | None = None
+        if classical:
+            guess = part.coarse.guess(tile.seen)
+            self.classical = part.coarse.blender(tile.seen)(self.clean, guess)
         self.blender: Blender | None = None
-        covered = np.ones(int(self.hole.sum())) if whole else self._covered()[self.hole]
-        if (covered < 1 - 1e-3).any():
-            self.classical = self._blended(
-                part.coarse.blender(tile.seen), part.coarse.guess(tile.seen)
-            )
-        if (covered > 1e-3).any():
-            assert part.main is not None or covered.any()
-            side = part.main.placement.side if part.main else None
-            self.blender = Blender(self.hole, part.blending, side=side)
+        if main is not None and generated:
+            self.blender = Blender(self.hole, part.blending, side=main.placement.side)
+        self.texture = self._texture(rng)
 
-    def _covered(self) -> Floats:
-        assert self.weights is not None
-        return np.asarray(self.weights.sum(axis=0), np.float32)
+    def _measured(self, scale: float) -> list[Floats]:
+        """Measure the grain around the tile that enlarging by a scale loses."""
+        if not self.part.grain or scale <= 1:
+            return []
+        around = _grown(self.tile.seen, _CONTEXT, self.part.hole.shape)
+        return measure_grain(self.part.pixels[around], self.part.hole[around], scale)
 
-    def _blended(self, blender: Blender, guess: Floats) -> Pixels:
-        """Blend a guess into the hole, with its surroundings' grain left out."""
-        painted = blender(self.image, guess)
-        if not self.spots:
-            return painted
-        smooth = without_grain(painted, self.spots)
-        return np.where(self.hole[:, :, None], blender(smooth, guess), self.image)
+    def _cleaned(self) -> Pixels:
+        """Return the tile without its grain where grain will be added; any value in the hole."""
+        spots = self.own_spots or self.classical_spots
+        if not spots:
+            return self.image
+        guess = np.rint(self.part.coarse.guess(self.tile.seen)).clip(0, 255).astype(np.uint8)
+        smooth = without_grain(np.where(self.hole[:, :, None], guess, self.image), spots)
+        if self.own_spots:
+            return smooth
+        share = self.covered[:, :, None]
+        return np.rint(share * self.image + (1 - share) * smooth).astype(np.uint8)
 
-    def texture(self, rng: np.random.Generator) -> Floats | None:
+    def _texture(self, rng: np.random.Generator) -> Floats | None:
         """Draw the grain of this tile's hole; None if it lacks none."""
-        if not self.spots:
-            return None
-        share = grain_share(self.hole, self.part.scale)
-        return np.asarray(
-            make_grain(self.spots, self.hole.shape, rng) * share[:, :, None], np.float32
-        )
+        texture = None
+        for spots, scale, share in (
+            (self.own_spots, self.scale, self.covered),
+            (self.classical_spots, _CLASSICAL_SCALE, 1 - self.covered),
+        ):
+            if spots:
+                strength = (grain_share(self.hole, scale) * share)[:, :, None]
+                grain = make_grain(spots, self.hole.shape, rng) * strength
+                texture = grain if texture is None else texture + grain
+        return texture
 
-    def fill(self, fill: Pixels, images: Sequence[Floats], texture: Floats | None) -> None:
-        """Fill the tile's hole in the photo's pixels `fill`, in place."""
-        if self.blender is None:
+    def fill(self, fill: Pixels, images: Sequence[Floats]) -> None:
+        """Fill the tile's hole in the photo's pixels `fill`, in place, from what was generated."""
+        if self.blender is not None:
+            own = [images[number] for number in self.part.numbers]
+            painted = self.blender(self.clean, self._guess(own))
+        else:
             assert self.classical is not None
             painted = self.classical
-        else:
-            painted = self._blended(self.blender, self._guess(images))
-        if texture is not None:
-            rough = np.rint(painted + texture).clip(0, 255).astype(np.uint8)
-            painted = np.where(self.hole[:, :, None], rough, painted)
+        if self.texture is not None:
+            painted = np.rint(painted + self.texture).clip(0, 255).astype(np.uint8)
         rows, columns = self.tile.filled
-        top, left = self.tile.seen[0].start, self.tile.seen[1].start
-        core = painted[rows.start - top : rows.stop - top, columns.start - left :]
-        core = core[:, : columns.stop - columns.start]
+        top, left = rows.start - self.tile.seen[0].start, columns.start - self.tile.seen[1].start
+        core = painted[
+            top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
+        ]
         there = self.part.hole[self.tile.filled]
         fill[self.tile.filled][there] = core[there]
 
@@ -222,8 +227,8 @@ class _Painter:
         frames, seen = self.part.frames, self.tile.seen
         if self.weights is None:
             return frames[0].back(images[0], seen)
-        base = self.image if self.classical is None else self.classical
-        guess = base * (1.0 - self._covered())[:, :, None]
+        base = self.clean if self.classical is None else self.classical
+        guess = base * (1.0 - self.covered)[:, :, None]
         for frame, image, weight in zip(frames, images, self.weights, strict=True):
             if weight.any():
                 guess += frame.back(image, seen) * weight[:, :, None]
@@ -317,17 +322,20 @@ def _rectangles(hole: Hole, frames: int) -> list[Region]:
     ]
 
 
-def _split(rectangle: Region, margin: int) -> Iterator[_Tile]:
-    """Cut a rectangle into tiles that see `margin` pixels of their neighbours."""
+def _split(rectangle: Region, margin: int, at_once: int, side: int) -> Iterator[_Tile]:
+    """Cut a rectangle of more than `at_once` pixels into tiles that see `margin` beyond their own.
+
+    What they see stays inside the rectangle.
+    """
     height, width = (span.stop - span.start for span in rectangle)
-    if height * width <= _AT_ONCE:
+    if height * width <= at_once:
         yield _Tile(rectangle, rectangle)
         return
-    for top in range(rectangle[0].start, rectangle[0].stop, _TILE):
-        for left in range(rectangle[1].start, rectangle[1].stop, _TILE):
+    for top in range(rectangle[0].start, rectangle[0].stop, side):
+        for left in range(rectangle[1].start, rectangle[1].stop, side):
             filled = (
-                slice(top, min(top + _TILE, rectangle[0].stop)),
-                slice(left, min(left + _TILE, rectangle[1].stop)),
+                slice(top, min(top + side, rectangle[0].stop)),
+                slice(left, min(left + side, rectangle[1].stop)),
             )
             rows, columns = (
                 slice(max(span.start - margin, own.start), min(span.stop + margin, own.stop))
