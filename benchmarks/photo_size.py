@@ -23,7 +23,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from photographs import IN_PORTRAIT, portrait, scratch, stain
 from PIL import Image
 
 from aleph.images import Pixels
@@ -31,6 +30,7 @@ from aleph.inpainter import Inpainter
 from aleph.masks import Hole
 from aleph.photos import read_photo
 from aleph.placement import Placement
+from photographs import IN_PORTRAIT, portrait, scratch, stain
 
 SIZES = {1: (1000, 1000), 12: (3000, 4000), 50: (5800, 8700)}
 """Height and width by megapixels."""

@@ -181,7 +181,7 @@ def draw_portrait(inpainter: Inpainter, out: Path, given: bool) -> list[Inpainti
         results.append(result)
     write_image(side_by_side(rows, ["damaged", "filled", "original"]), out / "photo-portrait.jpg")
     captions = ["damaged", "filled, no grain", "filled", "original"]
-    write_image(side_by_side(close, captions), out / "photo-portrait-close.png")
+    write_image(side_by_side(close, captions), out / "photo-portrait-close.jpg")
     return results
 
 
