@@ -44,7 +44,7 @@ def fills(inpainter: Inpainter, images: list[Pixels], preset: str) -> Pixels:
     rows: list[list[Pixels]] = []
     for mask in NAMED_MASKS:
         holes = [named_hole(mask, image.shape[:2], seed) for seed, image in enumerate(images)]
-        results = inpainter.batch(images, holes, preset=preset)
+        results = inpainter.batch(images, holes, preset=preset, frame="whole")
         damaged = [show_hole(image, hole) for image, hole in zip(images, holes, strict=True)]
         rows += [damaged, [result.image for result in results], images]
     return _sheet(rows)

@@ -219,7 +219,13 @@ def seconds_per_image(
             for steps in (0, TIMED_STEPS):
                 measured[starts, weight, steps] = _median_seconds(
                     lambda s=starts, w=weight, n=steps: inpainter.batch(  # type: ignore[misc]
-                        [image], [hole], preset="thorough", starts=s, prior_weight=w, steps=n
+                        [image],
+                        [hole],
+                        preset="thorough",
+                        frame="whole",
+                        starts=s,
+                        prior_weight=w,
+                        steps=n,
                     ),
                     repeats,
                 )

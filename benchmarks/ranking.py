@@ -56,6 +56,7 @@ def main() -> None:
             images,
             holes,
             preset=options.preset,
+            frame="whole",
             candidates=options.candidates,
             prior_weight=1e-9,  # so that D's verdict is there to look at
         )
@@ -63,7 +64,7 @@ def main() -> None:
             [measure(image, c.image, hole)["psnr_hole"] for c in result.candidates]
             for image, hole, result in zip(images, holes, results, strict=True)
         ]
-        alone = inpainter.batch(images, holes, preset=options.preset)
+        alone = inpainter.batch(images, holes, preset=options.preset, frame="whole")
         first = [
             measure(image, result.image, hole)["psnr_hole"]
             for image, hole, result in zip(images, holes, alone, strict=True)

@@ -111,7 +111,8 @@ def measure(case: Case, images: list[Pixels], holes: list[Hole], most: int, repe
 
     def search(steps: int) -> list[float]:
         found = timed(
-            lambda: inpainter.batch(images, holes, preset=case.method, steps=steps), repeats
+            lambda: inpainter.batch(images, holes, preset=case.method, steps=steps, frame="whole"),
+            repeats,
         )
         return [seconds / case.batch for seconds in found]
 
@@ -194,7 +195,7 @@ def profile(
     inpainter = load(case)
 
     def search() -> None:
-        inpainter.batch(images, holes, preset=case.method, steps=steps)
+        inpainter.batch(images, holes, preset=case.method, steps=steps, frame="whole")
 
     search()
     activity = torch.profiler.ProfilerActivity.CPU

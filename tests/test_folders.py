@@ -185,7 +185,7 @@ def test_the_command_fills_a_folder_and_says_what_it_could_not(
     (folder / "photos" / "broken.jpg").write_text("this is text")
     shutil.copy(folder / "masks" / "a.png", folder / "masks" / "broken.png")
     words = ("inpaint", "photos", "-m", "masks", "-o", "out", "--preset", "fast")
-    outcome = run_cli(*words, "--model", "faces-64")
+    outcome = run_cli(*words, "--model", "faces-64", "--frame", "whole")
     assert outcome.code == 1
     assert outcome.out == "filled 3, skipped 0 that were done already, failed 1\n"
     assert outcome.err.count("\n") == 1

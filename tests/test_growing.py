@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from aleph.config import TrainConfig
+from aleph.config import ModelConfig, TrainConfig
 from aleph.errors import TrainingError
 from aleph.training.initial import start_from
 from aleph.training.loop import new_recipe
+from aleph.training.run import create_run
 from aleph.zoo import load_model, load_networks, save_model
 from helpers import KINDS
 
@@ -69,3 +70,21 @@ def test_a_model_that_does_not_fit_is_refused_in_one_sentence(
     with pytest.raises(TrainingError) as caught:
         start_from(recipe, other, str(trained))
     assert "\n" not in str(caught.value)
+
+
+def test_the_detector_of_the_first_weights_is_taken_over_unless_another_is_given(
+    tmp_path: Path,
+) -> None:
+    config = dataclasses.replace(SMALL, detector="some-detector")
+    recipe = new_recipe(config, TrainConfig(seed=5), CPU)
+    save_model(tmp_path / "first", config, recipe.networks, "a card")
+    (tmp_path / "images").mkdir()
+
+    def detector(model: ModelConfig, init: str | None) -> str:
+        run = create_run(tmp_path / "run", [tmp_path / "images"], model, TrainConfig(), None, init)
+        return run.model.detector
+
+    first = str(tmp_path / "first")
+    assert detector(SMALL, None) == ""
+    assert detector(SMALL, first) == "some-detector"
+    assert detector(dataclasses.replace(SMALL, detector="other"), first) == "other"

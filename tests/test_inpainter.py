@@ -247,8 +247,8 @@ BAD_CALLS: dict[str, tuple[dict[str, object], str]] = {
     "NaN in mask": ({"mask": np.full((16, 16), np.nan)}, "NaN"),
     "float image": ({"image": np.zeros((16, 16, 3))}, "uint8"),
     "not square": (
-        {"image": noise(16, 20), "mask": np.eye(16, 20, dtype=bool)},
-        "20×16 pixels; only square",
+        {"image": noise(16, 20), "mask": np.eye(16, 20, dtype=bool), "frame": "whole"},
+        "20×16 pixels, and only a square",
     ),
     "unknown mask": ({"mask": "centre"}, "did you mean 'center'"),
     "unknown preset": ({"preset": "balance"}, "did you mean 'balanced'"),

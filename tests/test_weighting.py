@@ -164,3 +164,18 @@ def test_an_image_on_its_side_has_its_weights_on_their_side(
 def test_an_unknown_weighting_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match="did you mean 'inverse-square'"):
         context_weight(np.ones((2, 2), bool), "inverse_square")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_what_lies_beyond_the_border_has_no_weight_and_draws_none(weighting: str) -> None:
+    hole, beyond = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
+    hole[4, 6] = True
+    beyond[:, :3] = True
+    weight = context_weight(hole, weighting, beyond)
+    assert (weight[beyond | hole] == 0).all()
+    assert weight.sum() == pytest.approx(1)
+    usual = context_weight(hole, weighting)
+    kept = ~(beyond | hole)
+    np.testing.assert_allclose(weight[kept], usual[kept] / usual[kept].sum(), rtol=1e-5)
+    nothing = np.zeros_like(hole)
+    np.testing.assert_allclose(context_weight(nothing, weighting, beyond)[~beyond], 1 / 54)

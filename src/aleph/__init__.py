@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aleph.config import ModelConfig, SearchConfig, Settings, TrainConfig
     from aleph.errors import (
         AlephError,
+        FrameWarning,
         InputError,
         MaskWarning,
         MissingDependencyError,
@@ -25,19 +26,22 @@ if TYPE_CHECKING:
         OutputError,
         TrainingError,
     )
-    from aleph.inpainter import Candidate, Inpainter, Inpainting
+    from aleph.inpainter import Inpainter, SearchedFrame
+    from aleph.inpainting import Candidate, Inpainting
     from aleph.masks import Mask
     from aleph.photos import Photo, read_photo
+    from aleph.placement import Placement
     from aleph.search import SearchStep
     from aleph.weighting import context_weight
     from aleph.zoo import list_models, load_model
 
 _HOMES = {
     "AlephError": "errors",
-    "Candidate": "inpainter",
+    "Candidate": "inpainting",
+    "FrameWarning": "errors",
     "InputError": "errors",
     "Inpainter": "inpainter",
-    "Inpainting": "inpainter",
+    "Inpainting": "inpainting",
     "Mask": "masks",
     "MaskWarning": "errors",
     "MissingDependencyError": "errors",
@@ -45,8 +49,10 @@ _HOMES = {
     "ModelError": "errors",
     "OutputError": "errors",
     "Photo": "photos",
+    "Placement": "placement",
     "SearchConfig": "config",
     "SearchStep": "search",
+    "SearchedFrame": "inpainter",
     "Settings": "config",
     "TrainConfig": "config",
     "TrainingError": "errors",
@@ -59,6 +65,7 @@ _HOMES = {
 __all__ = [
     "AlephError",
     "Candidate",
+    "FrameWarning",
     "Inpainter",
     "Inpainting",
     "InputError",
@@ -69,8 +76,10 @@ __all__ = [
     "ModelError",
     "OutputError",
     "Photo",
+    "Placement",
     "SearchConfig",
     "SearchStep",
+    "SearchedFrame",
     "Settings",
     "TrainConfig",
     "TrainingError",

@@ -111,7 +111,7 @@ def _warnings_said() -> Iterator[None]:
 
 @app.command()
 def inpaint(
-    image: Annotated[Path, typer.Argument(help="The damaged picture, square; or a folder.")],
+    image: Annotated[Path, typer.Argument(help="The damaged picture; or a folder.")],
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="Where to write the filled picture; or a folder for all."),
@@ -164,7 +164,26 @@ def inpaint(
     seed: Annotated[int, typer.Option(help="Seed of the random starts and masks.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
-    frame: Annotated[str, typer.Option(help="auto or whole.")] = "auto",
+    frame: Annotated[
+        str,
+        typer.Option(
+            help="Where the model's frame lies: auto: faces are found; face: nothing but faces; "
+            "whole: the whole of a square picture; or left,top,right,bottom in pixels."
+        ),
+    ] = "auto",
+    eyes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A face to fill, by its eyes: x1,y1,x2,y2 in pixels; repeatable, no other is "
+            "looked for."
+        ),
+    ] = None,
+    grain: Annotated[
+        bool,
+        typer.Option(
+            "--grain/--no-grain", help="Give the fill the grain of its surroundings (on)."
+        ),
+    ] = True,
     animate: Annotated[
         Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")
     ] = None,
@@ -182,16 +201,20 @@ def inpaint(
     """
     if mask is None and mask_color is None:
         raise typer.BadParameter("say what is missing: --mask or --mask-color")
+    from aleph.choosing import read_wish
     from aleph.config import Arithmetic, check_choice
     from aleph.masks import Mask
 
     check_choice("precision", precision, Arithmetic)
+    read_wish(frame, eyes)
     given = _given(tolerance=tolerance)
     damage = Mask(mask, color=mask_color, invert=invert_mask, grow=grow, **given)
     chosen = {"name_or_path": model, "device": device, "precision": precision}
     options = {
         "preset": preset,
         "frame": frame,
+        "eyes": eyes,
+        "grain": grain,
         "candidates": candidates,
         "weighting": weighting,
         "norm": norm,
@@ -237,7 +260,7 @@ def _inpaint_one(
         photo, hole = read_damaged(image, mask, seed)
     check_photo_path(photo, out)
     inpainter = Inpainter.from_pretrained(**_given(**model))
-    with _search_bar(quiet) as on_step, warnings.catch_warnings():
+    with _warnings_said(), _search_bar(quiet) as on_step:
         warnings.simplefilter("ignore", MaskWarning)  # said above
         record = animate is not None
         result = inpainter(photo, hole, seed=seed, on_step=on_step, record=record, **options)
@@ -326,6 +349,10 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(help="Start from this model's networks; a smaller one is grown."),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Detector that finds such images in photos (that of --init, or none)."),
     ] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     steps: Annotated[
@@ -424,6 +451,7 @@ def train(
         discriminator_width=discriminator_width,
         encoder_width=encoder_width,
         maximum_width=maximum_width,
+        detector=detector,
     )
     if resume:
         run = extend_run(read_run(out), given_train, given_model)

@@ -110,6 +110,7 @@ class ModelConfig(_Serialisable):
         discriminator_width: Channels of the discriminator's first layer.
         encoder_width: Channels of the encoder's first layer; 0 where there is no encoder.
         maximum_width: Bound of the channels of any layer; 0 for none.
+        detector: Name of the detector that finds this class's frames in photos; empty for none.
     """
 
     kind: ModelKind = "dcgan"
@@ -120,6 +121,7 @@ class ModelConfig(_Serialisable):
     discriminator_width: int = 32
     encoder_width: int = 0
     maximum_width: int = 0
+    detector: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -38,6 +38,10 @@ class MaskWarning(UserWarning):
     """A mask that can be used, but hardly means what it says."""
 
 
+class FrameWarning(UserWarning):
+    """A photo in which nothing was found that the model knows, so that it was filled without."""
+
+
 def shown(value: object, limit: int = 60) -> str:
     """Return a value from a file or a user as it may stand in one sentence: printable, short.
 

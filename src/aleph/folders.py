@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aleph.encoding import check_photo_path
-from aleph.errors import AlephError, InputError, MaskWarning, OutputError
+from aleph.errors import AlephError, FrameWarning, InputError, MaskWarning, OutputError
 from aleph.inpainter import Inpainter
 from aleph.masks import Hole, Mask, read_damaged
 from aleph.photos import Photo
@@ -212,6 +212,7 @@ def _fill(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MaskWarning)  # said when the mask was read
+            warnings.simplefilter("ignore", FrameWarning)  # said of the photo below
             results = inpainter.batch(photos, holes, seeds=[seed] * len(group), **options)
     except AlephError as error:
         if len(group) == 1:
@@ -224,5 +225,9 @@ def _fill(
         try:
             result.save_all(damaged.job.target)
             outcome.filled.append(damaged.job.name)
+            said = outcome.warned.get(damaged.job.name)
+            sentences = [*([said] if said else []), *result.warnings]
+            if sentences:
+                outcome.warned[damaged.job.name] = "; ".join(sentences)
         except AlephError as error:
             outcome.failed[damaged.job.name] = str(error)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,23 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aleph.animation import search_timing, write_animation
-from aleph.blending import Blender
+from aleph.choosing import Chosen, EyesLike, Finder, FrameLike, Wish, choose, read_wish
+from aleph.composing import compose
 from aleph.config import Arithmetic, Settings, check_whole, resolve_settings
-from aleph.encoding import encode_photo, write_photo
-from aleph.errors import InputError
-from aleph.figures import show_hole, side_by_side
-from aleph.framing import Frame, frame_whole
-from aleph.images import (
-    Pixels,
-    replacing,
-    to_levels,
-    to_pixels,
-    to_tensor,
-    write_image,
-)
+from aleph.errors import FrameWarning, InputError
+from aleph.finding import load_finder
+from aleph.images import to_levels, to_pixels, to_tensor
+from aleph.inpainting import Candidate, Inpainting
 from aleph.masks import Hole, MaskLike, read_damaged
 from aleph.photos import Photo, PhotoLike
+from aleph.placement import Placement
 from aleph.search import (
     Anchor,
     SearchResult,
@@ -44,6 +35,8 @@ from aleph.search import (
 from aleph.weighting import context_weight
 from aleph.zoo import DEFAULT_MODEL, Model, load_model
 
+__all__ = ["Candidate", "Inpainter", "Inpainting", "OnFrames", "OnStep", "SearchedFrame"]
+
 OnStep = Callable[[SearchStep], None]
 
 _CODES_AT_ONCE = 64
@@ -52,159 +45,26 @@ _CODES_AT_ONCE = 64
 _RECORDED = 48
 """Steps of a search that are kept for its animation."""
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One fill.
-
-    Attributes:
-        image: uint8 (H, W, 3), equal to the input outside the hole.
-        generated: G(ẑ), float32 (R, R, 3) in 0 to 255, at the model's resolution.
-        z: ẑ, float32 (latent_dim,).
-        losses: Losses of ẑ by name, unweighted (`total` is weighted and summed).
-    """
-
-    image: Pixels
-    generated: NDArray[np.float32]
-    z: NDArray[np.float32]
-    losses: dict[str, float]
+_NO_FACE = (
+    "no face was found at the hole, so it was filled from its surroundings alone; if there is one, "
+    "point at its eyes with --eyes x1,y1,x2,y2 (in Python: eyes=[(x1, y1, x2, y2)])"
+)
 
 
 @dataclass(frozen=True)
-class Inpainting:
-    """A filled picture and how it came about.
+class SearchedFrame:
+    """A row of a search: which frame of which picture it is.
 
     Attributes:
-        candidates: The fills, best (lowest total loss) first.
-        original: The photo as the model sees it, upright, uint8 sRGB (H, W, 3).
-        hole: Boolean (H, W), True = missing.
-        history: The losses of the best candidate's search by name, float32 (steps + 1,).
-        model: Name of the model.
-        preset: Name of the preset.
-        settings: All settings of the fill.
-        seed: Seed of the starts.
-        seconds: Time of the search and blending of the whole batch, divided by its images.
+        image: Number of the picture in the call, from 0.
+        placement: Where the frame lies in it.
     """
 
-    candidates: list[Candidate]
-    original: Pixels
-    hole: Hole
-    history: dict[str, NDArray[np.float32]]
-    model: str
-    preset: str
-    settings: Settings
-    seed: int
-    seconds: float
-    _photo: Photo = field(repr=False)
-    _blender: Blender = field(repr=False)
-    _frame: Frame = field(repr=False)
-    _recorded: NDArray[np.uint8] | None = field(repr=False)
+    image: int
+    placement: Placement
 
-    @property
-    def image(self) -> Pixels:
-        """The best fill, uint8 (H, W, 3), equal to the input outside the hole."""
-        return self.candidates[0].image
 
-    @property
-    def damaged(self) -> Pixels:
-        """The picture with its hole in a plain colour, uint8 (H, W, 3)."""
-        return show_hole(self.original, self.hole)
-
-    @cached_property
-    def frames(self) -> list[Pixels]:
-        """The fill as the search went, uint8 (H, W, 3) each; empty if it was not recorded."""
-        if self._recorded is None:
-            return []
-        return [self._compose(generated) for generated in self._recorded]
-
-    def _compose(self, generated: NDArray[np.uint8]) -> Pixels:
-        return self._blender(self.original, self._frame.back(generated.astype(np.float32)))
-
-    def encode(self, suffix: str, candidate: int = 0) -> bytes:
-        """Return a fill as a file's bytes, in the photo's own colours, depth and metadata.
-
-        Args:
-            suffix: Ending that names the format, as `.png`.
-            candidate: Which fill, 0 the best.
-
-        Raises:
-            InputError: if there is no such candidate.
-            OutputError: if the format is unknown or cannot hold the photo.
-        """
-        return encode_photo(self._photo, self._fill(candidate), self.hole, suffix)
-
-    def save(self, path: str | os.PathLike[str], candidate: int = 0) -> None:
-        """Write a fill, as `encode` does; the ending names the format.
-
-        Raises:
-            InputError: if there is no such candidate.
-            OutputError: if the place cannot be written, or the format is unknown or cannot hold
-                the photo.
-        """
-        write_photo(self._photo, self._fill(candidate), self.hole, path)
-
-    def save_all(self, path: str | os.PathLike[str]) -> list[Path]:
-        """Write every candidate: the best to `path`, the others beside it as NAME-2, NAME-3, ….
-
-        Returns:
-            What was written.
-
-        Raises:
-            OutputError: as `save`.
-        """
-        first = Path(path)
-        later = range(2, len(self.candidates) + 1)
-        paths = [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in later)]
-        for number, target in reversed(list(enumerate(paths))):  # the best last: then all are there
-            self.save(target, number)
-        return paths
-
-    def _fill(self, candidate: int) -> Pixels:
-        check_whole("candidate", candidate, 0, len(self.candidates) - 1)
-        return self.candidates[candidate].image
-
-    def animate(self, path: str | os.PathLike[str]) -> None:
-        """Write the search as .gif, .webp or .mp4.
-
-        Raises:
-            InputError: if the search was not recorded.
-            OutputError: if the place cannot be written or the format is another.
-        """
-        if self._recorded is None:
-            raise InputError("this search was not recorded: call with record=True to animate it")
-        write_animation(search_timing(self.damaged, self.frames, self.image), path)
-
-    def figure(self, path: str | os.PathLike[str]) -> None:
-        """Write original, damaged, generated and filled side by side as a picture.
-
-        Raises:
-            OutputError: if the place cannot be written or the format is unknown.
-        """
-        generated = self._frame.back(self.candidates[0].generated)
-        whole = np.clip(np.rint(generated), 0, 255).astype(np.uint8)
-        row = [self.original, self.damaged, whole, self.image]
-        write_image(side_by_side([row], ["original", "damaged", "generated G(z)", "filled"]), path)
-
-    def report(self) -> dict[str, Any]:
-        """Return what happened as plain JSON values."""
-        height, width = self.hole.shape
-        return {
-            "model": self.model,
-            "preset": self.preset,
-            "settings": self.settings.to_dict(),
-            "seed": self.seed,
-            "image": {"width": width, "height": height},
-            "missing_pixels": int(self.hole.sum()),
-            "missing_share": float(self.hole.mean()),
-            "steps": len(self.history["total"]) - 1,
-            "seconds": round(self.seconds, 4),
-            "candidates": [{"losses": c.losses} for c in self.candidates],
-        }
-
-    def save_report(self, path: str | os.PathLike[str]) -> None:
-        """Write `report()` as JSON."""
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.report(), indent=2) + "\n", encoding="utf-8")
+OnFrames = Callable[[list[SearchedFrame]], None]
 
 
 class Inpainter:
@@ -212,10 +72,13 @@ class Inpainter:
 
     Args:
         model: A loaded model; `from_pretrained` loads one by name.
+        find: Finds the model's frames in photos; by default the detector that the model names, if
+            it names one, loaded when it is first needed.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, find: Finder | None = None) -> None:
         self.model = model
+        self._find = find
 
     @classmethod
     def from_pretrained(
@@ -245,10 +108,13 @@ class Inpainter:
         mask: MaskLike,
         *,
         preset: str = "balanced",
-        frame: str = "auto",
+        frame: FrameLike = "auto",
+        eyes: Sequence[EyesLike] | None = None,
+        grain: bool = True,
         candidates: int = 1,
         seed: int = 0,
         on_step: OnStep | None = None,
+        on_frames: OnFrames | None = None,
         record: bool = True,
         **overrides: Any,  # noqa: ANN401 - fields of SearchConfig, checked there
     ) -> Inpainting:
@@ -261,25 +127,38 @@ class Inpainter:
                 transparent; `center`, `half`, `random`, `pattern`, `strokes`; or a `Mask` that
                 inverts or grows one of these, or names a colour painted over the damage.
             preset: `fast`, `balanced`, `thorough` or `yeh2017`.
-            frame: `whole` or `auto`: the whole square picture is the model's frame.
+            frame: Where the model's frame lies: `auto` finds the frames that the hole touches (a
+                model without a detector takes the whole of a square picture, or the largest square
+                over the hole); `face` takes only what the detector finds; `whole` is all of a
+                square picture; or a box: left, top, right, bottom in pixels.
+            eyes: Faces to fill from, in place of `frame`: x1, y1, x2, y2 of the two eyes of each,
+                in pixels, the one at the left of the upright face first.
+            grain: Whether the surroundings' grain is added where an enlarged frame lacks it.
             candidates: Number of different fills to return, best first.
-            seed: Seed of the random starts and of a named mask.
+            seed: Seed of the random starts, of the grain and of a named mask.
             on_step: Called with every `SearchStep`; what it raises ends the search.
+            on_frames: Called once before each search with what its rows are.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig` (`weighting`, `norm`, `prior_weight`,
                 `steps`, …) and `blending`, in place of the preset's.
 
         Raises:
             InputError: if the picture, the mask or an option cannot be used.
+
+        Warns:
+            FrameWarning: if no frame was found, so that the hole was filled classically.
         """
         return self.batch(
             [image],
             [mask],
             preset=preset,
             frame=frame,
+            eyes=eyes,
+            grain=grain,
             candidates=candidates,
             seeds=[seed],
             on_step=on_step,
+            on_frames=on_frames,
             record=record,
             **overrides,
         )[0]
@@ -290,23 +169,29 @@ class Inpainter:
         masks: Sequence[MaskLike],
         *,
         preset: str = "balanced",
-        frame: str = "auto",
+        frame: FrameLike = "auto",
+        eyes: Sequence[EyesLike] | None = None,
+        grain: bool = True,
         candidates: int = 1,
         seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
+        on_frames: OnFrames | None = None,
         record: bool = False,
         **overrides: Any,  # noqa: ANN401
     ) -> list[Inpainting]:
-        """Fill the holes of many pictures, searched together.
+        """Fill the holes of many pictures, all their frames searched together.
 
         Args:
             images: Pictures of any sizes.
             masks: One per picture.
             preset: As for one picture.
-            frame: As for one picture.
+            frame: As for one picture, the same for all.
+            eyes: As for one picture, the same for all.
+            grain: As for one picture.
             candidates: Fills per picture.
             seeds: One per picture; 0 for all by default.
             on_step: Called with every `SearchStep`, once for each group searched together.
+            on_frames: Called before each group's search with what its rows are.
             record: Keep what `frames` and `animate` need.
             **overrides: As for one picture.
 
@@ -315,78 +200,117 @@ class Inpainter:
 
         Raises:
             InputError: if a picture, a mask or an option cannot be used.
+
+        Warns:
+            FrameWarning: as for one picture.
         """
         settings = resolve_settings(preset, self.model.config.kind, **overrides)
         seeds = [0] * len(images) if seeds is None else list(seeds)
-        _check_call(len(images), len(masks), seeds, candidates, frame)
+        _check_call(len(images), len(masks), seeds, candidates)
+        wish = read_wish(frame, eyes)
+        order = _Order(preset, settings, candidates, grain, record, on_step, on_frames)
         jobs = [
-            self._read(image, mask, seed)
-            for image, mask, seed in zip(images, masks, seeds, strict=True)
+            self._read(number, image, mask, seed, wish)
+            for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
         ]
-        starts = max(settings.search.starts, candidates)
-        size = max(1, _CODES_AT_ONCE // starts)
         results: list[Inpainting] = []
-        for first in range(0, len(jobs), size):
-            group = jobs[first : first + size]
-            results += self._fill(group, settings, starts, candidates, on_step, record, preset)
+        for group in _groups(jobs, max(1, _CODES_AT_ONCE // order.starts)):
+            results += self._fill(group, order)
+        for sentence in dict.fromkeys(s for result in results for s in result.warnings):
+            warnings.warn(sentence, FrameWarning, stacklevel=2)
         return results
 
-    def _read(self, image: PhotoLike, mask: MaskLike, seed: int) -> _Job:
+    def _read(self, number: int, image: PhotoLike, mask: MaskLike, seed: int, wish: Wish) -> _Job:
         photo, hole = read_damaged(image, mask, seed)
-        frame = frame_whole(photo.pixels, hole, self.model.config.resolution)
-        return _Job(photo, hole, frame, seed)
+        find = self._finder() if wish.searches else None
+        chosen = choose(photo.pixels, hole, wish, self.model.config, find)
+        return _Job(number, photo, hole, chosen, seed)
 
-    def _fill(
-        self,
-        jobs: Sequence[_Job],
-        settings: Settings,
-        starts: int,
-        candidates: int,
-        on_step: OnStep | None,
-        record: bool,
-        preset: str,
-    ) -> list[Inpainting]:
+    def _finder(self) -> Finder | None:
+        """Return the model's detector; loaded when it is first needed."""
+        if self._find is None:
+            self._find = load_finder(self.model.config.detector, str(self.model.device))
+        return self._find
+
+    def _fill(self, jobs: Sequence[_Job], order: _Order) -> list[Inpainting]:
         """Search one group together and compose every picture of it."""
         began = time.perf_counter()
-        recorder = _Recorder(settings.search.steps, on_step) if record else None
-        result = self._search(jobs, settings, starts, recorder or on_step)
-        order = result.losses["total"].nan_to_num(float("inf")).argsort(dim=1)[:, :candidates]
-        filled = []
-        for index, job in enumerate(jobs):
-            blender = Blender(job.hole, settings.blending)
-            chosen = [_candidate(result, index, int(k), job, blender) for k in order[index]]
-            best = int(order[index, 0])
-            history = {n: v[:, index, best].cpu().numpy() for n, v in result.history.items()}
-            recorded = recorder.of(index, best) if recorder else None
-            filled.append((chosen, history, blender, recorded))
+        rows = [(job, chosen) for job in jobs for chosen in job.chosen]
+        found = _Rows(None, None)
+        if rows:
+            if order.on_frames:
+                order.on_frames(
+                    [SearchedFrame(job.number, chosen.frame.placement) for job, chosen in rows]
+                )
+            recorder = _Recorder(order.settings.search.steps, order.on_step)
+            watch = recorder if order.record else order.on_step
+            found = _Rows(self._search(rows, order, watch), recorder if order.record else None)
+        filled, first = [], 0
+        for job in jobs:
+            last = first + len(job.chosen)
+            filled.append(self._compose(job, found, range(first, last), order))
+            first = last
         seconds = (time.perf_counter() - began) / len(jobs)
-        return [
-            Inpainting(
-                candidates=chosen,
-                original=job.pixels,
-                _photo=job.photo,
-                hole=job.hole,
-                history=history,
-                model=self.model.name,
-                preset=preset,
-                settings=settings,
-                seed=job.seed,
-                seconds=seconds,
-                _blender=blender,
-                _frame=job.frame,
-                _recorded=recorded,
-            )
-            for job, (chosen, history, blender, recorded) in zip(jobs, filled, strict=True)
+        return [replace(result, seconds=seconds) for result in filled]
+
+    def _compose(self, job: _Job, found: _Rows, rows: range, order: _Order) -> Inpainting:
+        """Compose one picture from its rows of the search."""
+        judged = [
+            chosen.judged(found.generated(row, found.best(row)[0]))
+            for row, chosen in zip(rows, job.chosen, strict=True)
         ]
+        kept = [row for row, chosen in zip(rows, judged, strict=True) if not chosen.dropped]
+        used = [chosen for chosen in judged if not chosen.dropped]
+        fills = [found.fill(kept, rank) for rank in range(order.candidates if kept else 1)]
+        size = self.model.config.resolution
+        images = compose(
+            job.photo.pixels,
+            job.hole,
+            [chosen.frame for chosen in used],
+            [fill.generated for fill in fills],
+            order.settings.blending,
+            grain=order.grain,
+            seed=job.seed,
+        )
+        return Inpainting(
+            candidates=[
+                Candidate(
+                    image,
+                    np.reshape(np.array(fill.generated, np.float32), (len(kept), size, size, 3)),
+                    np.reshape(np.array(fill.z, np.float32), (len(kept), -1 if kept else 0)),
+                    fill.losses,
+                )
+                for image, fill in zip(images, fills, strict=True)
+            ],
+            original=job.photo.pixels,
+            hole=job.hole,
+            frames_used=used,
+            frames_dropped=[chosen for chosen in judged if chosen.dropped],
+            history=found.history(kept),
+            model=self.model.name,
+            preset=order.preset,
+            settings=order.settings,
+            seed=job.seed,
+            seconds=0.0,
+            warnings=[] if used else [_NO_FACE],
+            _photo=job.photo,
+            _grain=order.grain,
+            _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
+            _recorded=found.recorded(kept) if order.record else None,
+        )
 
     def _search(
-        self, jobs: Sequence[_Job], settings: Settings, starts: int, on_step: OnStep | None
+        self, rows: Sequence[tuple[_Job, Chosen]], order: _Order, on_step: OnStep | None
     ) -> SearchResult:
-        config, device = self.model.config, self.model.device
-        weights = [context_weight(job.frame.near, settings.search.weighting) for job in jobs]
-        target = to_tensor(np.stack([job.frame.pixels for job in jobs])).to(device)
-        hole = torch.from_numpy(np.stack([job.frame.hole for job in jobs])[:, None]).to(device)
-        codes, anchor = self._starts(target, hole, settings, starts, [job.seed for job in jobs])
+        config, device, settings = self.model.config, self.model.device, order.settings
+        frames = [chosen.frame for _, chosen in rows]
+        weights = [
+            context_weight(frame.near, settings.search.weighting, frame.beyond) for frame in frames
+        ]
+        target = to_tensor(np.stack([frame.pixels for frame in frames])).to(device)
+        hole = torch.from_numpy(np.stack([frame.hole for frame in frames])[:, None]).to(device)
+        seeds = [job.seed + job.chosen.index(chosen) for job, chosen in rows]
+        codes, anchor = self._starts(target, hole, settings, order.starts, seeds)
         return latent_search(
             self.model.generate,
             self.model.judge,
@@ -414,18 +338,47 @@ class Inpainter:
 
 
 @dataclass(frozen=True)
+class _Order:
+    """What is asked for, the same for every picture of a call."""
+
+    preset: str
+    settings: Settings
+    candidates: int
+    grain: bool
+    record: bool
+    on_step: OnStep | None
+    on_frames: OnFrames | None
+
+    @property
+    def starts(self) -> int:
+        """Starts of every frame."""
+        return max(self.settings.search.starts, self.candidates)
+
+
+@dataclass(frozen=True, eq=False)
 class _Job:
     """One picture on its way through the pipeline."""
 
+    number: int
     photo: Photo
     hole: Hole
-    frame: Frame
+    chosen: list[Chosen]
     seed: int
 
-    @property
-    def pixels(self) -> Pixels:
-        """What the model and the blending see of the photo."""
-        return self.photo.pixels
+
+def _groups(jobs: Sequence[_Job], most: int) -> Iterator[list[_Job]]:
+    """Part the pictures into groups of up to `most` frames; those of a picture stay together."""
+    group: list[_Job] = []
+    count = 0
+    for job in jobs:
+        frames = max(1, len(job.chosen))
+        if group and count + frames > most:
+            yield group
+            group, count = [], 0
+        group.append(job)
+        count += frames
+    if group:
+        yield group
 
 
 class _Recorder:
@@ -443,22 +396,76 @@ class _Recorder:
         if self.on_step:
             self.on_step(step)
 
-    def of(self, image: int, start: int) -> NDArray[np.uint8]:
-        """Return what was kept of one start of one image: uint8 (frames, R, R, 3)."""
-        return np.stack([kept[image, start] for kept in self.kept])
+
+@dataclass(frozen=True)
+class _Filling:
+    """What one candidate shows in the frames of a picture."""
+
+    generated: list[NDArray[np.float32]]
+    z: list[NDArray[np.float32]]
+    losses: dict[str, float]
 
 
-def _candidate(result: SearchResult, index: int, k: int, job: _Job, blender: Blender) -> Candidate:
-    generated = to_levels(result.generated[index, k][None])[0]
-    return Candidate(
-        image=blender(job.pixels, job.frame.back(generated)),
-        generated=generated,
-        z=result.z[index, k].cpu().numpy(),
-        losses={name: float(value[index, k]) for name, value in result.losses.items()},
-    )
+class _Rows:
+    """The rows of a finished search, one per frame; or none, if there was no frame."""
+
+    def __init__(self, result: SearchResult | None, recorder: _Recorder | None) -> None:
+        self._result, self._recorder = result, recorder
+        self._order: list[list[int]] = []
+        if result is not None:
+            totals = result.losses["total"].nan_to_num(float("inf"))
+            self._order = totals.argsort(dim=1).tolist()
+
+    @property
+    def result(self) -> SearchResult:
+        """The search."""
+        assert self._result is not None
+        return self._result
+
+    def best(self, row: int) -> list[int]:
+        """Return the starts of a row, that of the lowest total loss first."""
+        return self._order[row]
+
+    def generated(self, row: int, start: int) -> NDArray[np.float32]:
+        """Return G(ẑ), float32 (R, R, 3) in 0 to 255."""
+        return np.asarray(to_levels(self.result.generated[row, start][None])[0], np.float32)
+
+    def losses(self, row: int, start: int) -> dict[str, float]:
+        """Return the losses of ẑ by name."""
+        return {name: float(value[row, start]) for name, value in self.result.losses.items()}
+
+    def fill(self, rows: Sequence[int], rank: int) -> _Filling:
+        """Return what the starts of a rank show in some rows, losses averaged over them."""
+        chosen = [(row, self.best(row)[rank]) for row in rows]
+        if not chosen:
+            return _Filling([], [], {})
+        losses = [self.losses(*place) for place in chosen]
+        mean = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
+        return _Filling(
+            [self.generated(*place) for place in chosen],
+            [self.result.z[place].cpu().numpy() for place in chosen],
+            mean,
+        )
+
+    def history(self, rows: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+        """Return the losses of the best starts at every step, averaged over some rows."""
+        if not rows:
+            return {}
+        best = [self.best(row)[0] for row in rows]
+        return {
+            name: values[:, list(rows), best].mean(dim=1).cpu().numpy()
+            for name, values in self.result.history.items()
+        }
+
+    def recorded(self, rows: Sequence[int]) -> NDArray[np.uint8] | None:
+        """Return what was kept of the best starts: uint8 (steps kept, rows, R, R, 3)."""
+        if self._recorder is None or not rows:
+            return None
+        best = [self.best(row)[0] for row in rows]
+        return np.stack([kept[list(rows), best] for kept in self._recorder.kept])
 
 
-def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int, frame: str) -> None:
+def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int) -> None:
     if images != masks:
         raise InputError(f"{images} images but {masks} masks: give one mask per image")
     if len(seeds) != images:
@@ -466,5 +473,3 @@ def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int, 
     for seed in seeds:
         check_whole("seed", seed, 0, 2**63 - 1)
     check_whole("candidates", candidates, 1, 64)
-    if frame not in ("auto", "whole"):
-        raise InputError(f"unknown frame '{frame}': use 'auto' or 'whole'")

@@ -62,24 +62,30 @@ _WEIGHTINGS: dict[str, Callable[[Hole], NDArray[np.float64]]] = {
 }
 
 
-def context_weight(hole: Hole, weighting: Weighting) -> NDArray[np.float32]:
+def context_weight(
+    hole: Hole, weighting: Weighting, beyond: Hole | None = None
+) -> NDArray[np.float32]:
     """Return W for one hole.
 
     Args:
         hole: Boolean (H, W), True = missing.
         weighting: `uniform`, `box`, `inverse` or `inverse-square`.
+        beyond: Boolean (H, W), unknown as well, but no part of the hole that is to be filled, so
+            that no distance is measured to it: what lies beyond a picture's border.
 
     Returns:
-        float32 (H, W), from 0 up, 0 in the hole, with Σ W = 1, so that λ means the same for every
-        mask. If nothing is missing every pixel is equally far from the hole and W is uniform; if
-        nothing is known W is 0 everywhere.
+        float32 (H, W), from 0 up, 0 in the hole and beyond, with Σ W = 1, so that λ means the same
+        for every mask. If nothing is missing every pixel is equally far from the hole and W is
+        uniform; if nothing is known W is 0 everywhere.
 
     Raises:
         InputError: if the weighting is unknown.
     """
     check_choice("weighting", weighting, Weighting)
-    if not hole.any():
+    unknown = hole if beyond is None else hole | beyond
+    if not unknown.any():
         return np.full(hole.shape, 1.0 / hole.size, np.float32)
-    weight = np.where(hole, 0.0, _WEIGHTINGS[weighting](hole))
+    usual = _WEIGHTINGS[weighting](hole) if hole.any() else np.ones(hole.shape)
+    weight = np.where(unknown, 0.0, usual)
     total = weight.sum()
     return (weight / total if total > 0 else weight).astype(np.float32)

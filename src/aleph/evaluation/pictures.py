@@ -18,7 +18,8 @@ from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, Setting, mask_label
 from aleph.evaluation.summary import StepMean, Summary
 from aleph.figures import show_hole, side_by_side
 from aleph.images import Pixels, read_image, replacing, write_image
-from aleph.inpainter import Inpainter, Inpainting
+from aleph.inpainter import Inpainter
+from aleph.inpainting import Inpainting
 from aleph.masks import Hole
 from aleph.weighting import context_weight
 
@@ -216,6 +217,8 @@ def _animate(plan: EvaluationPlan, inputs: Inputs, folder: Path, device: str) ->
             hole,
             preset=setting.method,
             seed=plan.seed,
+            frame="whole",
+            grain=False,
             **plan.overrides_of(setting),
         )
         for setting in (columns[0], columns[-1])

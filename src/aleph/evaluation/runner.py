@@ -25,7 +25,8 @@ from aleph.evaluation.protocol import Task
 from aleph.evaluation.realism import texture_features
 from aleph.evaluation.rows import Row
 from aleph.images import Pixels, write_image
-from aleph.inpainter import Inpainter, Inpainting
+from aleph.inpainter import Inpainter
+from aleph.inpainting import Inpainting
 from aleph.masks import Hole
 
 
@@ -138,6 +139,8 @@ class Runner:
             preset=setting.method,
             seeds=[self.plan.seed + image for image in range(task.first, task.last)],
             on_step=recorder,
+            frame="whole",
+            grain=False,
             **arguments,
         )
         device = describe_device(inpainter.model.device)
@@ -179,7 +182,8 @@ def blend_again(result: Inpainting, blending: Blending) -> tuple[Pixels, float]:
     if blending == result.settings.blending:
         return result.image, 0.0
     began = time.perf_counter()
-    generated = result._frame.back(result.candidates[0].generated)
+    (whole,) = result.frames_used
+    generated = whole.frame.back(result.candidates[0].generated[0])
     image = Blender(result.hole, blending)(result.original, generated)
     return image, time.perf_counter() - began
 

@@ -26,6 +26,7 @@ from aleph.training.data import (
 )
 from aleph.training.report import Reporter
 from aleph.training.state import STATE
+from aleph.zoo import find_model, read_config
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def create_run(
     Raises:
         TrainingError: if the folder already holds a run.
         InputError: if no data is given or it does not exist.
+        ModelError: if there is no model `init`; a detector that is not given is taken from it.
     """
     if (folder / "config.json").exists():
         raise TrainingError(
@@ -91,6 +93,8 @@ def create_run(
         raise InputError("no training data: name one or more folders or zips of images")
     found = partition or find_partition(data)
     paths = tuple(str(Path(p).absolute()) for p in data)
+    if init is not None and not model.detector:
+        model = replace(model, detector=read_config(find_model(init)).detector)
     return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train, init)
 
 

@@ -1,0 +1,257 @@
+"""What the pipeline returns: a filled photo and how it came about."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.animation import search_timing, write_animation
+from aleph.choosing import Chosen
+from aleph.composing import compose, generated_share
+from aleph.config import Settings, check_whole
+from aleph.encoding import encode_photo, write_photo
+from aleph.errors import InputError
+from aleph.figures import show_hole, side_by_side
+from aleph.framing import Frame
+from aleph.images import Pixels, replacing, write_image
+from aleph.masks import Hole
+from aleph.photos import Photo
+from aleph.views import View, view_of
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One fill. The k-th takes the k-th best start of every frame.
+
+    Attributes:
+        image: uint8 (H, W, 3), equal to the input outside the hole.
+        generated: G(ẑ) of every frame, float32 (frames, R, R, 3) in 0 to 255, at the model's
+            resolution.
+        z: ẑ of every frame, float32 (frames, latent_dim).
+        losses: Losses of ẑ by name, unweighted (`total` is weighted and summed), the mean of the
+            frames; none if no frame was searched.
+    """
+
+    image: Pixels
+    generated: Floats
+    z: Floats
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Inpainting:
+    """A filled picture and how it came about.
+
+    Attributes:
+        candidates: The fills, best (lowest total loss) first.
+        original: The photo as the model sees it, upright, uint8 sRGB (H, W, 3).
+        hole: Boolean (H, W), True = missing.
+        frames_used: The frames that the hole was filled from, as `Candidate.generated` holds them.
+        frames_dropped: Those that the search has shown to hold no face.
+        history: The losses of the best candidate's search by name, float32 (steps + 1,), the mean
+            of the frames; empty if no frame was searched.
+        model: Name of the model.
+        preset: Name of the preset.
+        settings: All settings of the fill.
+        seed: Seed of the starts.
+        seconds: Time of the search and blending of the whole batch, divided by its images.
+        warnings: What is to be said of the fill, a sentence each.
+    """
+
+    candidates: list[Candidate]
+    original: Pixels
+    hole: Hole
+    frames_used: list[Chosen]
+    frames_dropped: list[Chosen]
+    history: dict[str, Floats]
+    model: str
+    preset: str
+    settings: Settings
+    seed: int
+    seconds: float
+    warnings: list[str]
+    _photo: Photo = field(repr=False)
+    _grain: bool = field(repr=False)
+    _frame_losses: list[dict[str, float]] = field(repr=False)
+    _recorded: NDArray[np.uint8] | None = field(repr=False)
+
+    @property
+    def image(self) -> Pixels:
+        """The best fill, uint8 (H, W, 3), equal to the input outside the hole."""
+        return self.candidates[0].image
+
+    @property
+    def damaged(self) -> Pixels:
+        """The picture with its hole in a plain colour, uint8 (H, W, 3)."""
+        return show_hole(self.original, self.hole)
+
+    @cached_property
+    def frames(self) -> list[Pixels]:
+        """The fill as the search went, uint8 (h, w, 3) each; empty if it was not recorded.
+
+        A photo larger than 512 pixels is shown around its frames, and at most that large.
+        """
+        if self._recorded is None:
+            return []
+        return self._composed([recorded.astype(np.float32) for recorded in self._recorded])
+
+    @cached_property
+    def _view(self) -> View:
+        return view_of(self.hole, [chosen.frame for chosen in self.frames_used])
+
+    def _composed(self, generated: Sequence[Sequence[Floats]]) -> list[Pixels]:
+        """Compose fills as the view shows them."""
+        view = self._view
+        return compose(
+            view.picture(self.original),
+            view.hole(self.hole),
+            view.frames([chosen.frame for chosen in self.frames_used]),
+            generated,
+            self.settings.blending,
+            grain=self._grain,
+            seed=self.seed,
+        )
+
+    def encode(self, suffix: str, candidate: int = 0) -> bytes:
+        """Return a fill as a file's bytes, in the photo's own colours, depth and metadata.
+
+        Args:
+            suffix: Ending that names the format, as `.png`.
+            candidate: Which fill, 0 the best.
+
+        Raises:
+            InputError: if there is no such candidate.
+            OutputError: if the format is unknown or cannot hold the photo.
+        """
+        return encode_photo(self._photo, self._fill(candidate), self.hole, suffix)
+
+    def save(self, path: str | os.PathLike[str], candidate: int = 0) -> None:
+        """Write a fill, as `encode` does; the ending names the format.
+
+        Raises:
+            InputError: if there is no such candidate.
+            OutputError: if the place cannot be written, or the format is unknown or cannot hold
+                the photo.
+        """
+        write_photo(self._photo, self._fill(candidate), self.hole, path)
+
+    def save_all(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write every candidate: the best to `path`, the others beside it as NAME-2, NAME-3, ….
+
+        Returns:
+            What was written.
+
+        Raises:
+            OutputError: as `save`.
+        """
+        first = Path(path)
+        later = range(2, len(self.candidates) + 1)
+        paths = [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in later)]
+        for number, target in reversed(list(enumerate(paths))):  # the best last: then all are there
+            self.save(target, number)
+        return paths
+
+    def _fill(self, candidate: int) -> Pixels:
+        check_whole("candidate", candidate, 0, len(self.candidates) - 1)
+        return self.candidates[candidate].image
+
+    def animate(self, path: str | os.PathLike[str]) -> None:
+        """Write the search as .gif, .webp or .mp4.
+
+        A photo larger than 512 pixels is shown around its frames, and at most that large.
+
+        Raises:
+            InputError: if the search was not recorded.
+            OutputError: if the place cannot be written or the format is another.
+        """
+        if self._recorded is None:
+            raise InputError("this search was not recorded: call with record=True to animate it")
+        damaged, final = map(self._view.picture, (self.damaged, self.image))
+        write_animation(search_timing(damaged, self.frames, final), path)
+
+    def figure(self, path: str | os.PathLike[str]) -> None:
+        """Write original, damaged, generated and filled side by side as a picture.
+
+        A photo larger than 512 pixels is shown around its frames, and at most that large.
+
+        Raises:
+            OutputError: if the place cannot be written or the format is unknown.
+        """
+        original, damaged, filled = map(
+            self._view.picture, (self.original, self.damaged, self.image)
+        )
+        frames = self._view.frames([chosen.frame for chosen in self.frames_used])
+        generated = _pasted(filled, frames, self.candidates[0].generated)
+        row = [original, damaged, generated, filled]
+        write_image(side_by_side([row], ["original", "damaged", "generated G(z)", "filled"]), path)
+
+    def report(self) -> dict[str, Any]:
+        """Return what happened as plain JSON values."""
+        height, width = self.hole.shape
+        share = generated_share(self.hole, [chosen.frame for chosen in self.frames_used])
+        return {
+            "model": self.model,
+            "preset": self.preset,
+            "settings": self.settings.to_dict(),
+            "seed": self.seed,
+            "image": {"width": width, "height": height},
+            "missing_pixels": int(self.hole.sum()),
+            "missing_share": float(self.hole.mean()),
+            "steps": max(0, len(self.history.get("total", [])) - 1),
+            "seconds": round(self.seconds, 4),
+            "candidates": [{"losses": c.losses} for c in self.candidates],
+            "frames": self._frame_reports(),
+            "regions": {"generated": round(share, 6), "classical": round(1 - share, 6)},
+            "grain": self._grain,
+            "warnings": self.warnings,
+        }
+
+    def _frame_reports(self) -> list[dict[str, Any]]:
+        used = [
+            {**_placed(chosen), "losses": losses}
+            for chosen, losses in zip(self.frames_used, self._frame_losses, strict=True)
+        ]
+        return used + [_placed(chosen) for chosen in self.frames_dropped]
+
+    def save_report(self, path: str | os.PathLike[str]) -> None:
+        """Write `report()` as JSON."""
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(self.report(), indent=2) + "\n", encoding="utf-8")
+
+
+def _placed(chosen: Chosen) -> dict[str, Any]:
+    """Return a frame as plain JSON values."""
+    place = chosen.frame.placement
+    return {
+        "found_by": chosen.how,
+        "center": [round(place.x, 2), round(place.y, 2)],
+        "side": round(place.side, 2),
+        "angle": round(place.angle, 2),
+        "corners": place.corners.round(2).tolist(),
+        "eyes": place.eyes.round(2).ravel().tolist(),
+        "score": None if chosen.score is None else round(float(chosen.score), 4),
+        "unexplained": None if chosen.unexplained is None else round(chosen.unexplained, 4),
+        "dropped": chosen.dropped,
+    }
+
+
+def _pasted(picture: Pixels, frames: Sequence[Frame], generated: Floats) -> Pixels:
+    """Return a picture with all that was generated pasted over it, as far as the frames reach."""
+    shown = picture.astype(np.float32)
+    for frame, image in zip(frames, generated, strict=True):
+        alpha = (
+            np.float32(1.0) if frame.whole else frame.back(frame.alpha, frame.region)[:, :, None]
+        )
+        region = frame.region
+        shown[region] += np.clip(alpha, 0, 1) * (frame.back(image, region) - shown[region])
+    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
