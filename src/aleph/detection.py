@@ -45,8 +45,8 @@ _TILE = 320
 """Pixels across the cells that one pass of the network is asked about."""
 
 _REACH = 0.8
-"""Sides of a frame from the hole within which the centres of frames that touch it lie (the largest
-of a step of the pyramid, turned)."""
+"""Sides of a frame from the hole within which the centres of frames that touch it lie: half the
+diagonal of nearly the largest of a step of the pyramid."""
 
 _CONTEXT = 0.65
 """Sides of a frame that the network is shown around the cells that it is asked about."""
