@@ -85,8 +85,8 @@ class AmortisedRecipe(Recipe):
 
         Encoder and generator learn to rebuild the whole image from the mean code of what a hole
         leaves of it, and a part of the batch from a sample of the undamaged image's posterior. From
-        `adversary_start` on the discriminator judges half of the first, and images of codes drawn
-        from the prior and from damaged images' posteriors.
+        `adversary_start` on the discriminator judges half of the first, and images of codes that
+        belong to no image.
         """
         adversary = step.index >= self.config.adversary_start
         with step.autocast():
@@ -94,7 +94,7 @@ class AmortisedRecipe(Recipe):
             whole = _sample(codes.whole_mean, codes.whole_log_variance, step)
             drawn = [codes.mean, whole]
             if adversary:
-                drawn.append(self._free_codes(codes, step))
+                drawn.append(_free_codes(codes, whole, step))
             generated = self.networks["generator"](torch.cat(drawn))
         rebuilt, redrawn, free = generated.float().tensor_split([len(real), len(real) + len(whole)])
         reconstruction = reconstruction_loss(rebuilt, real).mean()
@@ -129,18 +129,6 @@ class AmortisedRecipe(Recipe):
         mean, log_variance = (t.float() for t in self.networks["encoder"](images, holes))
         count = len(real)
         return _Codes(mean[:count], log_variance[:count], mean[count:], log_variance[count:])
-
-    def _free_codes(self, codes: _Codes, step: Step) -> Tensor:
-        """Draw codes whose images have no original: of the prior, and of damaged images.
-
-        The encoder is not told what becomes of them: it would narrow its posteriors.
-        """
-        count = _judged(len(codes.mean)) // 2
-        shape, device = (count, codes.mean.shape[1]), codes.mean.device
-        prior = torch.randn(shape, generator=step.random, device=device)
-        last = slice(len(codes.mean) - max(1, count // 2), None)
-        guessed = _sample(codes.mean[last].detach(), codes.log_variance[last].detach(), step)
-        return torch.cat([prior, guessed])
 
     def _holes(self, count: int, step: Step, device: torch.device) -> Tensor:
         """Draw one hole per image: boolean (count, 1, H, W)."""
@@ -205,6 +193,24 @@ class AmortisedRecipe(Recipe):
     def export(self) -> dict[str, nn.Module]:
         """Return the networks to ship, in inference mode."""
         return {**self.averages, "discriminator": self.networks["discriminator"].eval()}
+
+
+def _free_codes(codes: _Codes, whole: Tensor, step: Step) -> Tensor:
+    """Return codes whose images have no original: mixtures of whole images' codes, and samples of
+    damaged images' posteriors.
+
+    Every number of a mixture is that of another image (Kim & Mnih 2018, arXiv 1802.05983, algorithm
+    1). Once the latent space is whitened these are draws of the prior. Codes drawn from the prior
+    itself would be told from the encoder's in training, for the two never quite agree, and the
+    generator would learn to draw the ones well and the others badly.
+
+    The encoder is not told what becomes of any: it would narrow its posteriors.
+    """
+    order = torch.rand(whole.shape, generator=step.random, device=whole.device).argsort(dim=0)
+    mixed = whole.detach().gather(0, order)
+    last = slice(len(codes.mean) - max(1, len(whole) // 2), None)
+    guessed = _sample(codes.mean[last].detach(), codes.log_variance[last].detach(), step)
+    return torch.cat([mixed, guessed])
 
 
 def _sample(mean: Tensor, log_variance: Tensor, step: Step) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 
 from aleph.config import ModelConfig
 from aleph.training.loop import new_recipe
-from aleph.training.run import Run, read_run
+from aleph.training.run import Run, open_images, read_run
 from aleph.training.state import load_state
+from aleph.training.whitening import whiten
 from aleph.zoo import save_model
 
 
@@ -29,7 +30,10 @@ def export_run(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> i
     run = read_run(Path(folder))
     recipe = new_recipe(run.model, run.train, torch.device("cpu"))
     step: int = load_state(recipe, run.state)["step"]
-    save_model(out, run.model, recipe.export(), card(Path(out).name, run, step))
+    networks = recipe.export()
+    if run.model.kind == "amortised":
+        whiten(networks["generator"], networks["encoder"], open_images(run))  # type: ignore[arg-type]
+    save_model(out, run.model, networks, card(Path(out).name, run, step))
     return step
 
 
