@@ -38,6 +38,10 @@ a face 71 to 75 of 100 are dropped (`amortised`), 46 (`dcgan`): see docs/photos.
 _LIKE_WHOLE = 0.12
 """Mean distance of the corners, in sides, up to which a frame in a square photo is all of it."""
 
+_CROP = 2
+"""Sides of the model's resolution up to which a square photo in which no other frame is found is
+taken for a crop of what the model knows, and never dropped: half of it may be missing."""
+
 _LEAST_KNOWN = 0.05
 """Share of a detected frame that must be known: the judge needs something to judge by."""
 
@@ -177,9 +181,12 @@ def choose(
     if wish.frame == "face" or hole.shape[0] != hole.shape[1]:
         return detected
     whole = largest_square(hole)
-    if not detected or any(_alike(chosen.frame.placement, whole) for chosen in detected):
-        return _tried(pixels, hole, [(whole, None)], "whole", resolution, limit)
-    return detected
+    alike = any(_alike(chosen.frame.placement, whole) for chosen in detected)
+    if detected and not alike:
+        return detected
+    if len(hole) <= _CROP * resolution:
+        return [Chosen(frame_whole(pixels, hole, resolution), "whole")]
+    return _tried(pixels, hole, [(whole, None)], "whole", resolution, limit)
 
 
 def _given(
