@@ -7,9 +7,10 @@ import inspect
 import io
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +18,34 @@ from PIL import Image
 
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name
-from aleph.images import open_picture
-from aleph.masks import read_hole
-from aleph.photos import decode_photo
+from aleph.images import Pixels, open_picture
+from aleph.masks import Hole, read_hole
+from aleph.photos import decode_photo, read_photo
+from aleph.placement import Placement
 from aleph.web.jobs import Job
-from aleph.web.schemas import FillOptions, PictureFormat
+from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat
 from aleph.web.uploads import Upload
 from aleph.weighting import context_weight
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter, Inpainting
     from aleph.search import SearchStep
+
+
+class Found(Protocol):
+    """A face that was found."""
+
+    @property
+    def placement(self) -> Placement:
+        """The frame that a model should see of it, in pixels of the photo."""
+
+    @property
+    def score(self) -> float:
+        """How surely there is a face."""
+
+
+FrameFinder = Callable[[Pixels, Hole], Sequence[Found]]
+"""Finds the faces of a photo, uint8 (H, W, 3), that has a hole, boolean (H, W)."""
 
 _PREVIEW_QUALITY = 85
 _WEIGHT_FLOOR = 1e-3
@@ -77,12 +95,18 @@ class Engine:
         device: As for `Inpainter.from_pretrained`.
         default_model: Name or folder of the model to use where none is named.
         preview_interval: Seconds between two previews.
+        finder: Finds faces; None where that cannot be done.
     """
 
     def __init__(
-        self, device: str = "auto", default_model: str | None = None, preview_interval: float = 0.08
+        self,
+        device: str = "auto",
+        default_model: str | None = None,
+        preview_interval: float = 0.08,
+        finder: FrameFinder | None = None,
     ) -> None:
         self.device, self._default, self._interval = device, default_model, preview_interval
+        self.finder = finder
         self._loaded: dict[str, Inpainter] = {}
 
     @property
@@ -120,6 +144,21 @@ class Engine:
         if options.eyes and not takes_eyes():
             raise InputError("this version cannot be pointed at faces: leave 'eyes' out")
 
+    def frames(self, image: bytes, mask: bytes | None) -> list[FrameInfo]:
+        """Find the faces of a picture, the surest first.
+
+        Raises:
+            InputError: if the picture or the mask cannot be used.
+        """
+        assert self.finder is not None
+        photo = decode_photo(image)
+        if mask is None:
+            hole = np.zeros(photo.shape, bool)
+        else:
+            hole = read_hole(open_picture(io.BytesIO(mask), "mask"), photo.shape)
+        found = sorted(self.finder(photo.pixels, hole), key=lambda face: -face.score)
+        return [_frame_info(face.placement, face.score) for face in found]
+
     def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
         """Fill the hole of an upload, reporting every step to its job.
 
@@ -128,13 +167,13 @@ class Engine:
             Cancelled: if the job was.
         """
         inpainter = self._inpainter(options.model)
-        with Image.open(upload.image) as picture:
-            previews = _Previews(job, picture.size, self._interval)
-        extra: dict[str, Any] = {}
+        photo = read_photo(upload.image)
+        previews = _Previews(job, photo.shape, self._interval)
+        extra: dict[str, Any] = {"frame": _frame(options.frame)}
         if options.eyes:
             extra["eyes"] = [_numbers(eyes) for eyes in options.eyes]
         inpainting = inpainter(
-            upload.image,
+            photo,
             upload.mask,
             preset=options.preset,
             candidates=options.candidates,
@@ -199,8 +238,8 @@ def displayable(image: bytes, side: int = 4096) -> tuple[bytes, tuple[int, int]]
 class _Previews:
     """The search's callback: cancels, and reports the step with G(z) now and then."""
 
-    def __init__(self, job: Job[Fill], size: tuple[int, int], interval: float) -> None:
-        self._job, self._size, self._interval = job, size, interval
+    def __init__(self, job: Job[Fill], shape: tuple[int, int], interval: float) -> None:
+        self._job, self._shape, self._interval = job, shape, interval
         self._next = 0.0
 
     def __call__(self, step: SearchStep) -> None:
@@ -228,7 +267,7 @@ class _Previews:
 
     def _corners(self) -> list[list[float]]:
         """Return the frame's corners in the picture: the whole of it."""
-        width, height = self._size
+        height, width = self._shape
         return [[0, 0], [width, 0], [width, height], [0, height]]
 
 
@@ -243,5 +282,21 @@ def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:  # noqa:
     return buffer.getvalue()
 
 
-def _numbers(eyes: str) -> tuple[float, ...]:
-    return tuple(float(word) for word in eyes.split(","))
+def _frame_info(placement: Placement, score: float) -> FrameInfo:
+    return FrameInfo(
+        x=placement.x,
+        y=placement.y,
+        side=placement.side,
+        angle=placement.angle,
+        corners=placement.corners.tolist(),
+        eyes=placement.eyes.tolist(),
+        score=score,
+    )
+
+
+def _frame(option: str) -> str | tuple[float, ...]:
+    return _numbers(option) if "," in option else option
+
+
+def _numbers(four: str) -> tuple[float, ...]:
+    return tuple(float(word) for word in four.split(","))
