@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +16,10 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-import uvicorn  # noqa: E402
-
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
 from aleph.web.guard import Door  # noqa: E402
-from helpers import noise  # noqa: E402
+from helpers import TOKEN, noise, serving  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SIDE = 48
-TOKEN = "a token for tests"
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in /usr/bin")
 
@@ -40,15 +35,8 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in
 def address(tiny_folder: Path) -> Iterator[str]:
     """A server that demands a token."""
     web = create_app(Engine("cpu", str(tiny_folder)), Door(token=TOKEN))
-    server = uvicorn.Server(uvicorn.Config(web.app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join()
+    with serving(web.app) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from fastapi import (
@@ -34,6 +33,7 @@ from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS, Limits
 from aleph.web.samples import SAMPLES, sample_image, sample_mask
 from aleph.web.schemas import (
     ANIMATION_TYPES,
+    EVENT_SCHEMA,
     PICTURE_TYPES,
     UPLOAD_TYPES,
     Absent,
@@ -48,10 +48,14 @@ from aleph.web.schemas import (
     Problem,
     Sample,
 )
-from aleph.web.uploads import TooManyPixels, Upload, inspect_picture, keep_upload
+from aleph.web.uploads import TooManyPixels, Upload, Uploads, inspect_picture
 
-_MASK = File(description="A picture of the same shape: light (128 and up) = missing.")
-Picture = Annotated[UploadFile, File(description="PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF or PPM.")]
+# Many generators of clients know a file by the older word `binary` only.
+_FILE: dict[str, Any] = {"json_schema_extra": {"format": "binary"}}
+_MASK = File(description="A picture of the same shape: light (128 and up) = missing.", **_FILE)
+Picture = Annotated[
+    UploadFile, File(description="PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF or PPM.", **_FILE)
+]
 Mask = Annotated[UploadFile, _MASK]
 Answers = dict[int | str, dict[str, Any]]
 
@@ -69,7 +73,7 @@ class Service:
         engine: Fills holes.
         jobs: The queue in front of it.
         limits: What clients may ask for.
-        folder: Private folder of what clients send.
+        uploads: Keeps what clients send.
         locked: Whether a token is demanded; `guard` does that, the API only says so.
         decoding: Held while an upload is decoded.
     """
@@ -77,7 +81,7 @@ class Service:
     engine: Engine
     jobs: Jobs[Fill]
     limits: Limits
-    folder: Path
+    uploads: Uploads
     locked: bool = False
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DECODERS))
 
@@ -205,10 +209,9 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses={
             200: {
-                "description": "Server-sent events: `queued` {position}, `running` {}, `step` "
-                "{step, steps, loss, previews?: [{image: data URL of G(z), corners}]}, and at the "
-                "end `done` {}, `failed` {error} or `cancelled` {error}.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "description": "Server-sent events: `queued`, `running`, many `step`, and at the "
+                "end `done`, `failed` or `cancelled`.",
+                "content": {"text/event-stream": {"itemSchema": EVENT_SCHEMA}},
             },
             **_problems(404),
         },
@@ -388,8 +391,7 @@ async def _submit(
 ) -> tuple[Job[Fill], Upload]:
     """Check a request and queue it."""
     await _sentence(lambda: service.engine.check(options))
-    limits, folder = service.limits, service.folder
-    upload = await _decoded(service, lambda: keep_upload(image, mask, limits.pixels, folder))
+    upload = await _decoded(service, lambda: service.uploads.keep(image, mask))
 
     def run(job: Job[Fill]) -> Fill:
         return service.engine.fill(upload, options, job)

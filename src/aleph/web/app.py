@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import mimetypes
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from aleph.web.engine import Engine, Fill
 from aleph.web.guard import Door, Guard
 from aleph.web.jobs import Jobs
 from aleph.web.limits import Limits
+from aleph.web.uploads import Uploads
 
 _SWEEP_INTERVAL = 1.0
 _PAGE = Path(__file__).parent / "static"
@@ -55,17 +55,17 @@ def create_app(
     limits = limits or Limits()
     engine = engine or Engine(preview_interval=limits.preview_interval)
     jobs: Jobs[Fill] = Jobs(limits, engine.prepare)
-    folder = tempfile.TemporaryDirectory(prefix="aleph-", ignore_cleanup_errors=True)
+    uploads = Uploads(limits.pixels)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        jobs.start()
-        sweeping = asyncio.create_task(_sweep(jobs))
-        yield
-        sweeping.cancel()
-        jobs.stop()
-        jobs.join(10.0)
-        folder.cleanup()
+        with uploads:
+            jobs.start()
+            sweeping = asyncio.create_task(_sweep(jobs))
+            yield
+            sweeping.cancel()
+            jobs.stop()
+            jobs.join(10.0)
 
     app = FastAPI(
         title="aleph",
@@ -79,7 +79,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     door = door or Door()
-    router = make_router(Service(engine, jobs, limits, Path(folder.name), door.token is not None))
+    router = make_router(Service(engine, jobs, limits, uploads, door.token is not None))
     app.include_router(router)
     # Some systems have another type for it registered, which browsers do not run.
     mimetypes.add_type("text/javascript", ".js")

@@ -137,6 +137,42 @@ class JobInfo(BaseModel):
     )
 
 
+_CORNERS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_PREVIEW = {
+    "type": "object",
+    "required": ["image", "corners"],
+    "properties": {
+        "image": {"type": "string", "description": "G(z) as a data URL."},
+        "corners": {**_CORNERS, "description": "Where it lies in the picture, as of a frame."},
+    },
+}
+_EVENT_DATA = {
+    "type": "object",
+    "properties": {
+        "position": {"type": "integer", "description": "Of `queued`: 1 is the next."},
+        "step": {"type": "integer", "description": "Of `step`, from 0."},
+        "steps": {"type": "integer", "description": "Of `step`: how many there will be."},
+        "loss": {"type": "number", "description": "Of `step`: the least total loss so far."},
+        "previews": {"type": "array", "items": _PREVIEW, "description": "Of some `step`."},
+        "error": {"type": "string", "description": "Of `failed` and `cancelled`."},
+    },
+}
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["queued", "running", "step", "done", "failed", "cancelled"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": _EVENT_DATA,
+        },
+    },
+}
+"""A server-sent event of a job (OpenAPI 3.2, `itemSchema`)."""
+
+
 class ModelInfo(BaseModel):
     """A model that is there."""
 
