@@ -4,6 +4,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 from aleph.inpainter import Inpainter
+from aleph.placement import Placement
 from aleph.web.app import create_app
 from aleph.web.engine import Engine
 from aleph.web.guard import Door
@@ -164,3 +166,46 @@ def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
         parts = [client.get(f"/api/v1/samples/{sample['name']}/{p}") for p in ("image", "mask")]
         sizes = {Image.open(BytesIO(part.content)).size for part in parts}
         assert len(sizes) == 1
+
+
+def test_a_body_of_untold_length_is_refused_where_it_is_too_large(client: TestClient) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    pieces = (piece for piece in [form, *[bytes(10_000)] * 20])
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/api/v1/display", content=pieces, headers=headers)
+    assert answer.status_code == 413
+    assert "too large" in answer.json()["detail"]
+
+
+@dataclass(frozen=True)
+class Face:
+    placement: Placement
+    score: float
+
+
+def test_faces_are_found_the_surest_first(tiny_folder: Path) -> None:
+    asked: list[tuple[NDArray[np.uint8], NDArray[np.bool_]]] = []
+
+    def finder(pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> list[Face]:
+        asked.append((pixels, hole))
+        return [Face(Placement(9, 8, 7, 30), 0.4), Face(Placement(12, 11, 10), 0.9)]
+
+    web = create_app(Engine("cpu", str(tiny_folder), finder=finder))
+    with TestClient(web.app, base_url=HERE) as client:
+        assert client.get("/api/v1/models").json()["frames"]
+        frames = client.post("/api/v1/frames", files=FILES).json()
+        client.post("/api/v1/frames", files={"image": FILES["image"]})
+    assert [frame["score"] for frame in frames] == [0.9, 0.4]
+    assert frames[0]["corners"] == [[7, 6], [17, 6], [17, 16], [7, 16]]
+    assert np.allclose(
+        Placement.from_eyes(*np.ravel(frames[1]["eyes"])).corners, frames[1]["corners"]
+    )
+    assert np.array_equal(asked[0][0], IMAGE)
+    assert [hole.sum() for _, hole in asked] == [HOLE.sum(), 0]
+
+
+def test_where_faces_cannot_be_found_that_is_said(client: TestClient) -> None:
+    assert not client.get("/api/v1/models").json()["frames"]
+    answer = client.post("/api/v1/frames", files=FILES)
+    assert answer.status_code == 501
+    assert "eyes" in answer.json()["detail"]
