@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,11 +22,24 @@ from aleph.web.guard import Door  # noqa: E402
 from helpers import TOKEN, noise, serving  # noqa: E402
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+
+    Visit = Callable[..., Page]
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SIDE = 48
+NOTE_FORMS = """
+    const send = window.fetch;
+    window.forms = [];
+    window.fetch = (address, options = {}) => {
+        if (options.body instanceof FormData) {
+            const fields = [...options.body].filter(([, value]) => typeof value === "string");
+            window.forms.push([String(address), fields]);
+        }
+        return send(address, options);
+    };
+"""
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in /usr/bin")
 
@@ -48,26 +61,56 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
-    """The page with a picture open; fails on errors in it and on requests to other hosts."""
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """Opens the page; fails on errors in it and on requests to other hosts."""
+    contexts: list[BrowserContext] = []
     errors: list[str] = []
     hosts: set[str] = set()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.goto(f"{address}#token={TOKEN}")
-    page.wait_for_selector("#samples button:nth-child(3)")
-    assert TOKEN not in page.url
-    Image.fromarray(noise(SIDE, SIDE)).save(tmp_path / "photo.png")
-    page.set_input_files("#file", tmp_path / "photo.png")
-    page.wait_for_selector("body[data-state=painting]")
-    yield page
+
+    def visit(width: int = 1000, height: int = 700, touch: bool = False) -> Page:
+        size: ViewportSize = {"width": width, "height": height}
+        context = browser.new_context(viewport=size, has_touch=touch, is_mobile=touch)
+        contexts.append(context)
+        context.add_init_script(NOTE_FORMS)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        return page
+
+    yield visit
     assert not errors
     # What the page itself made (data:, blob:) has no host.
     assert hosts - {""} == {urlsplit(address).netloc}
-    context.close()
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(noise(SIDE, SIDE)).save(path)
+    return path
+
+
+@pytest.fixture
+def page(visit: Visit, address: str, photo: Path) -> Page:
+    """The page with a picture open."""
+    page = visit()
+    enter(page, address)
+    open_photo(page, photo)
+    return page
+
+
+def enter(page: Page, address: str) -> None:
+    page.goto(f"{address}#token={TOKEN}")
+    page.wait_for_selector("#samples button:nth-child(3)")
+    assert TOKEN not in page.url
+
+
+def open_photo(page: Page, path: Path) -> None:
+    page.set_input_files("#file", path)
+    page.wait_for_selector("body[data-state=painting]")
 
 
 def drag(page: Page, start: tuple[float, float], stop: tuple[float, float]) -> None:
@@ -224,3 +267,123 @@ def test_what_is_no_picture_is_refused_in_a_sentence(page: Page, tmp_path: Path)
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_selector("#problem:not(:empty)")
     assert "not a picture" in page.inner_text("#problem")
+
+
+def touch(page: Page, *positions: list[tuple[float, float]]) -> None:
+    """Put fingers down at the first positions, move them through the others, lift them."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, points: list[tuple[float, float]]) -> None:
+        fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    first = positions[0]
+    for count in range(1, len(first) + 1):
+        send("touchStart", first[:count])
+    for points in positions[1:]:
+        send("touchMove", points)
+    send("touchEnd", [])
+    session.detach()
+
+
+def test_on_a_phone_one_finger_paints_and_two_move_the_view(
+    visit: Visit, address: str, photo: Path
+) -> None:
+    page = visit(390, 844, touch=True)
+    enter(page, address)
+    open_photo(page, photo)
+    box = page.locator("#canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.fill("#size", "0")
+    touch(page, [(x - 60, y)], [(x, y)], [(x + 60, y)])
+    stroke = hole(page)
+    width = np.ptp(np.nonzero(stroke)[1])
+    assert stroke[SIDE // 2].any()
+    touch(page, [(x - 40, y), (x + 40, y)], [(x - 60, y), (x + 60, y)], [(x - 80, y), (x + 80, y)])
+    assert np.array_equal(hole(page), stroke)
+    page.click("#clear")
+    touch(page, [(x - 60, y)], [(x, y)], [(x + 60, y)])
+    assert np.ptp(np.nonzero(hole(page))[1]) == pytest.approx(width / 2, abs=1)
+    page.click("#clear")
+    touch(page, [(x, y - 40), (x, y + 40)], [(x, y), (x, y + 80)], [(x, y + 40), (x, y + 120)])
+    touch(page, [(x, y + 80)], [(x + 2, y + 80)])
+    rows = np.nonzero(hole(page))[0]
+    assert rows.mean() + 0.5 == pytest.approx(SIDE / 2, abs=1)
+
+
+def test_on_a_phone_everything_is_within_reach(visit: Visit, address: str, photo: Path) -> None:
+    page = visit(390, 844, touch=True)
+    enter(page, address)
+    open_photo(page, photo)
+    wide = "[...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > 390)"
+    assert page.evaluate(f"{wide}.map(one => one.outerHTML)") == []
+    assert page.locator("#canvas").bounding_box()["height"] > 844 * 0.4
+    for name in ("#fill", "#save", "#undo", "[data-tool=brush]", "[data-tool=hand]"):
+        box = page.locator(name).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 844
+        assert box["height"] >= 40
+
+
+DROP = """([bytes, name]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([Uint8Array.from(bytes)], name, { type: "image/png" }));
+    const options = { bubbles: true, cancelable: true };
+    const drop = new DragEvent("drop", { ...options, dataTransfer: files });
+    const paste = new ClipboardEvent("paste", { ...options, clipboardData: files });
+    document.body.dispatchEvent(name === "dropped.png" ? drop : paste);
+}"""
+
+
+@pytest.mark.parametrize("name", ["dropped.png", "pasted.png"])
+def test_a_picture_is_opened_by_dropping_and_by_pasting_it(
+    name: str, visit: Visit, address: str, photo: Path
+) -> None:
+    page = visit()
+    enter(page, address)
+    page.evaluate(DROP, [list(photo.read_bytes()), name])
+    page.wait_for_selector("body[data-state=painting]")
+    assert page.inner_text("#file-name") == name
+    drag(page, (-0.1, 0), (0.1, 0))
+    assert hole(page).shape == (SIDE, SIDE)
+
+
+def test_a_photo_is_mended_by_keyboard_alone(visit: Visit, address: str, photo: Path) -> None:
+    page = visit()
+    page.on("filechooser", lambda chooser: None)  # asked for early: it must not come too late
+    enter(page, address)
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Control+o")
+    chooser.value.set_files(photo)
+    page.wait_for_selector("body[data-state=painting]")
+    # The picture has the focus: the brush is put down, moved and lifted.
+    for key in ("]", "]", "Enter", "ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#fill:enabled")
+    page.focus("#options summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("f")
+    assert page.input_value("#preset") == "fast"
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("body[data-state=filled]")
+    page.focus("#candidates [aria-checked=true]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#candidates button:nth-child(2)[aria-checked=true]:focus")
+    with page.expect_download() as download:
+        page.keyboard.press("Control+s")
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (SIDE, SIDE)
+
+
+def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
+    for summary in page.locator("summary").all():
+        summary.click()
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("button, select, input, progress, canvas")].filter(one =>
+            !one.closest("[hidden], #samples") && one.type !== "file" &&
+            !one.ariaLabel && !one.labels?.length && !one.textContent.trim()
+        ).map(one => one.outerHTML)"""
+    )
+    assert unnamed == []

@@ -2,9 +2,10 @@
 
 import * as api from "./api.js";
 import { Editor } from "./editor.js";
+import { Frame } from "./frames.js";
 import { download, pictureAmong, readPicture, stem } from "./files.js";
 import { maskPixels } from "./mask.js";
-import { $, readOptions, showCandidates, showOffer, showSamples } from "./panel.js";
+import { $, readOptions, showCandidates, showFaces, showOffer, showSamples } from "./panel.js";
 import { listen } from "./pointer.js";
 import { heat, Scene } from "./scene.js";
 import { search } from "./search.js";
@@ -12,12 +13,15 @@ import { makeTools } from "./tools.js";
 import { View } from "./view.js";
 
 const HANDLE = 12;
+const POINTER = 5;
 const canvas = $("canvas");
 const editor = new Editor();
 const view = new View(canvas);
 const scene = new Scene(canvas, view, editor);
 const tools = makeTools(editor);
 let toolName = "brush";
+let offer = {}; // what the server can do
+let looking = 0; // requests for faces under way
 let running = null; // an AbortController
 let heldCompare = null;
 let penDown = false; // by the keyboard
@@ -39,24 +43,32 @@ function refresh() {
     $(id).disabled = Boolean(running || fill);
   }
   $("size-value").textContent = picture ? `${Math.round(2 * radius())} px` : "";
-  scene.frames = $("show-frames").checked ? (fill?.frames ?? []) : [];
-  if (running && scene.previews && $("show-frames").checked) {
-    const corners = scene.previews.map((preview) => preview.corners);
-    scene.frames = corners.filter((frame) => !isWhole(frame));
-  }
   scene.tool = tool();
   scene.searching = Boolean(running);
+  scene.frames = shownFrames();
+  showFaces(editor, offer, looking > 0);
   showCandidates(fill, (index) => attempt(() => editor.take(index)));
   if (!running) say(hint(state));
   scene.draw();
 }
 
-function isWhole([, , corner]) {
-  return corner[0] === editor.picture.width && corner[1] === editor.picture.height;
+/** Corners of the frames to show. */
+function shownFrames() {
+  if (!$("show-frames").checked && !(tool().framing && !running)) return [];
+  if (!running || !scene.previews) return editor.frames.map(({ corners }) => corners);
+  const corners = scene.previews.map((preview) => preview.corners.map(([x, y]) => ({ x, y })));
+  return corners.filter((frame) => !isWhole(frame));
+}
+
+/** Whether a frame's corners are those of the whole picture, which needs no outline. */
+function isWhole([first, , third]) {
+  const { width, height } = editor.picture;
+  return first.x <= 0 && first.y <= 0 && third.x >= width && third.y >= height;
 }
 
 function hint(state) {
   if (state === "painting") {
+    if (tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
     if (editor.mask.full) return "Something of the picture must be left: erase a part.";
     if (editor.mask.empty) return "Paint over what is damaged or missing.";
   }
@@ -100,7 +112,25 @@ async function open(blob, name) {
     refresh();
     view.show(picture.width, picture.height);
     canvas.focus({ preventScroll: true });
+    if (offer.frames) attempt(findFaces);
   });
+}
+
+/** Look for faces; what the user has set meanwhile, or another picture, is left alone. */
+async function findFaces() {
+  const { picture, base, mask, framed } = editor;
+  const hole = mask.empty || mask.full ? null : await mask.png();
+  looking++;
+  refresh();
+  try {
+    const found = (await api.frames(base.blob, hole)).map((frame) => new Frame(frame));
+    if (editor.picture !== picture || editor.framed !== framed) return;
+    if (framed) editor.set({ frames: found, framed: false });
+    else editor.frames = found;
+  } finally {
+    looking--;
+    refresh();
+  }
 }
 
 async function openSample(name, image, mask) {
@@ -181,10 +211,16 @@ function finish(more, candidates, info, seed) {
     fill: {
       candidates: [...before, ...candidates],
       taken: before.length,
-      frames: info.frames.map(({ corners }) => corners).filter((frame) => !isWhole(frame)),
       seed,
     },
+    ...(editor.framed ? {} : { frames: framesOf(info) }),
   });
+}
+
+/** The frames in which a job was filled. */
+function framesOf(info) {
+  const frames = info.frames.map((frame) => new Frame(frame));
+  return frames.filter(({ corners }) => !isWhole(corners));
 }
 
 function progress({ state, step, steps, loss, position, previews }) {
@@ -293,7 +329,7 @@ function steer(event) {
   const way = ways[event.key];
   if (!way && event.key !== "Enter") return false;
   const { width, height } = editor.picture;
-  const size = paints() ? radius() : 1;
+  const size = paints() ? radius() : POINTER / view.scale;
   const here = scene.cursor ?? { x: width / 2, y: height / 2 };
   const stride = event.shiftKey ? 1 : Math.max(1, radius());
   if (way) {
@@ -312,7 +348,7 @@ function steer(event) {
 
 // ---- keys and buttons
 
-const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", f: "eyes", h: "hand" };
+const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", f: "faces", h: "hand" };
 
 const KEYS = {
   "[": () => resize(-4),
@@ -382,6 +418,7 @@ onClick("edit", () => editor.set({ fill: null }));
 onClick("cancel", () => running?.abort());
 onClick("clear", () => editor.noteMask(editor.mask.clear()));
 onClick("invert", () => editor.noteMask(editor.mask.invert()));
+onClick("find-faces", () => attempt(findFaces));
 onClick("load-mask", () => $("mask-file").click());
 onClick("save-mask", async () =>
   download(await editor.mask.png(), `${stem(editor.picture.name)}-mask.png`),
@@ -448,6 +485,7 @@ new ResizeObserver(() => {
 }).observe(canvas);
 choose("brush");
 attempt(async () => {
-  showOffer(await api.models());
+  offer = await api.models();
+  showOffer(offer);
   await showSamples((...sample) => attempt(() => openSample(...sample)));
 });
