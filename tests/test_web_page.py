@@ -315,10 +315,14 @@ def test_on_a_phone_everything_is_within_reach(visit: Visit, address: str, photo
     page = visit(390, 844, touch=True)
     enter(page, address)
     open_photo(page, photo)
-    wide = "[...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > 390)"
-    assert page.evaluate(f"{wide}.map(one => one.outerHTML)") == []
+    beyond = page.evaluate(
+        """[...document.querySelectorAll("body *")].filter(
+            one => one.getBoundingClientRect().right > innerWidth
+        ).map(one => one.outerHTML)"""
+    )
+    assert beyond == []
     assert page.locator("#canvas").bounding_box()["height"] > 844 * 0.4
-    for name in ("#fill", "#save", "#undo", "[data-tool=brush]", "[data-tool=hand]"):
+    for name in ("#fill", "#save", "#undo", "button[data-tool=brush]", "button[data-tool=hand]"):
         box = page.locator(name).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390
         assert box["y"] >= 0 and box["y"] + box["height"] <= 844

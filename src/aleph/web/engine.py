@@ -8,7 +8,7 @@ import io
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,7 +84,8 @@ class Fill:
         """Return the search as the bytes of an animation."""
         with tempfile.TemporaryDirectory(prefix="aleph-") as folder:
             path = Path(folder) / f"search.{form}"
-            self.inpainting.animate(path)
+            # A copy, as the one that is kept would keep every frame at the photo's full size.
+            replace(self.inpainting).animate(path)
             return path.read_bytes()
 
 
