@@ -3,8 +3,9 @@
     python benchmarks/load.py [--clients 8] [--seconds 60] [--jobs 100]
 
 `aleph serve` runs on the loopback with room for `QUEUE` searches; every job is a fill with
-`faces-64` and the preset `fast`. The exit code is 1 if anything but 200 and 429 with Retry-After was answered, or if the memory grew by
-more than `GROWTH` from the first tenth of the jobs to the last.
+`faces-64` and the preset `fast`. The exit code is 1 if anything but 200 and 429 with Retry-After
+was answered, or if the memory grew by more than `GROWTH` from the first tenth of the jobs to the
+last.
 """
 
 from __future__ import annotations
@@ -133,10 +134,8 @@ def main() -> None:
         sizes = watch_memory(address, process, options.jobs, files)
     tenth = max(1, len(sizes) // 10)
     first, last = float(np.mean(sizes[:tenth])), float(np.mean(sizes[-tenth:]))
-    print(
-        f"memory over {len(sizes)} jobs: {first:.0f} MiB over the first tenth, {last:.0f} over the"
-    )
-    print(f"last, {max(sizes):.0f} at most; it may grow by {GROWTH:.0f}")
+    print(f"memory over {len(sizes)} jobs: {first:.0f} MiB over the first tenth,", end=" ")
+    print(f"{last:.0f} over the last, {max(sizes):.0f} at most; it may grow by {GROWTH:.0f}")
     for problem in outcomes.problems:
         print(problem, file=sys.stderr)
     sys.exit(bool(outcomes.problems) or last - first > GROWTH)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -26,7 +30,7 @@ from aleph.web.app import create_app
 from aleph.web.engine import Engine
 from aleph.web.guard import Door
 from aleph.web.limits import Limits
-from helpers import noise, some_hole
+from helpers import noise, serving, some_hole
 
 HERE = "http://127.0.0.1:8000"
 
@@ -155,6 +159,40 @@ def test_beyond_the_loopback_a_token_is_demanded(tiny_folder: Path) -> None:
         assert client.get(models, headers={"authorization": "Bearer wrong"}).status_code == 401
         right = {"authorization": "Bearer open sesame"}
         assert client.get(models, headers=right).status_code == 200
+
+
+def test_nothing_is_left_of_many_clients_at_once(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limits = Limits(queue=2, kept_results=3, kept_for=1.0)
+    web = create_app(Engine("cpu", str(tiny_folder)), limits=limits)
+    answers: list[httpx.Response] = []
+
+    def ask(client: httpx.Client) -> None:
+        for wait in ("true", "false", "true"):
+            options = {"data": {"preset": "fast"}, "params": {"wait": wait}}
+            answers.append(client.post("inpaint", files=FILES, **options))
+
+    with serving(web.app) as address, httpx.Client(base_url=f"{address}api/v1", timeout=60) as one:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, [one] * 8))
+        counts = Counter(answer.status_code for answer in answers)
+        assert counts[200]
+        assert counts[200] + counts[202] + counts[429] == 24, counts
+        assert all("retry-after" in a.headers for a in answers if a.status_code == 429)
+        for _ in range(300):
+            if not len(web.jobs):
+                break
+            time.sleep(0.05)
+        assert len(web.jobs) == 0
+        (uploads,) = tmp_path.glob("aleph-*")
+        assert list(uploads.iterdir()) == []
+        jobs = [a.headers["location"] for a in answers if a.status_code == 202]
+        assert {one.get(f"{address}{job[1:]}").status_code for job in jobs} <= {404}
+        again = [one.post("inpaint?wait=false", files=FILES).status_code for _ in range(2)]
+        assert again == [202, 202]
+    assert not uploads.exists()
 
 
 def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ from aleph.web.guard import Door  # noqa: E402
 from helpers import TOKEN, noise, serving  # noqa: E402
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+    from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize
 
     Visit = Callable[..., Page]
 
@@ -391,3 +393,140 @@ def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
         ).map(one => one.outerHTML)"""
     )
     assert unnamed == []
+
+
+EYES = ((0.33, 0.32), (0.67, 0.32))
+WIDE, HIGH = 72, 48
+
+
+@pytest.fixture
+def framed(visit: Visit, address: str, tmp_path: Path) -> Page:
+    """The page with a picture that is not square, in which the server has found one face."""
+    page = visit()
+    found = {
+        **{"x": 36, "y": 24, "side": 20, "angle": 0, "score": 0.9},
+        **{"corners": [[26, 14], [46, 14], [46, 34], [26, 34]]},
+        **{"eyes": [[26 + 20 * u, 14 + 20 * v] for u, v in EYES]},
+    }
+
+    def offer(route: Route) -> None:
+        models = route.fetch().json()
+        route.fulfill(json={**models, "frames": True, "eyes": True, "frame_eyes": EYES})
+
+    page.route("**/api/v1/models", offer)
+    page.route("**/api/v1/frames", lambda route: route.fulfill(json=[found]))
+    enter(page, address)
+    Image.fromarray(noise(HIGH, WIDE)).save(tmp_path / "wide.png")
+    open_photo(page, tmp_path / "wide.png")
+    page.wait_for_selector("#faces-note:text('1 face found')")
+    return page
+
+
+def place(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Return where a point of the wide picture, shown whole, lies in the window."""
+    box = page.locator("#canvas").bounding_box()
+    scale = min((box["width"] - 48) / WIDE, (box["height"] - 48) / HIGH)
+    across, down = (x - WIDE / 2) * scale, (y - HIGH / 2) * scale
+    return box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2 + down
+
+
+def pull(page: Page, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    page.mouse.move(*place(page, *start))
+    page.mouse.down()
+    page.mouse.move(*place(page, *stop), steps=4)
+    page.mouse.up()
+
+
+def told_eyes(page: Page) -> list[list[float]]:
+    """Press Fill and return the eyes that the page sends; the server refuses."""
+    refusal = {"status": 422, "json": {"detail": "refused by the test"}}
+    page.route("**/api/v1/inpaint*", lambda route: route.fulfill(**refusal))
+    page.click("#fill")
+    page.wait_for_selector("#problem:text('refused by the test')")
+    fields = page.evaluate("window.forms.at(-1)")[1]
+    return [[float(word) for word in value.split(",")] for name, value in fields if name == "eyes"]
+
+
+def eyes_of(x: float, y: float, side: float) -> list[float]:
+    return [number for u, v in EYES for number in (x + (u - 0.5) * side, y + (v - 0.5) * side)]
+
+
+def test_found_faces_are_left_to_the_server_until_they_are_changed(framed: Page) -> None:
+    drag(framed, (-0.1, 0), (0.1, 0))
+    assert told_eyes(framed) == []
+    framed.keyboard.press("f")
+    pull(framed, (36, 24), (46, 20))
+    assert told_eyes(framed)[0] == pytest.approx(eyes_of(46, 20, 20), abs=0.3)
+    pull(framed, (56, 30), (61, 35))
+    assert told_eyes(framed)[0] == pytest.approx(eyes_of(46, 20, 30), abs=0.3)
+    framed.keyboard.press("Control+z")
+    framed.keyboard.press("Control+z")
+    assert told_eyes(framed) == []
+    # The cross at the upper right corner takes it away.
+    framed.mouse.click(*place(framed, 46, 14))
+    framed.wait_for_selector("#faces-note:text('No faces found')")
+    framed.click("#find-faces")
+    framed.wait_for_selector("#faces-note:text('1 face found')")
+
+
+def test_a_face_is_marked_by_clicking_its_eyes(framed: Page) -> None:
+    drag(framed, (-0.1, 0), (0.1, 0))
+    framed.click("button[data-tool=faces]")
+    # The right eye first, and outside the frame that was found.
+    framed.mouse.click(*place(framed, 66, 13))
+    framed.mouse.click(*place(framed, 60, 10))
+    framed.wait_for_selector("#faces-note:text('2 faces marked')")
+    found, marked = told_eyes(framed)
+    assert found == pytest.approx(eyes_of(36, 24, 20), abs=0.3)
+    assert marked == pytest.approx([60, 10, 66, 13], abs=0.3)
+    # Two clicks inside a frame that was found replace it.
+    framed.mouse.click(*place(framed, 33, 20))
+    framed.mouse.click(*place(framed, 41, 20))
+    assert told_eyes(framed)[1] == pytest.approx([33, 20, 41, 20], abs=0.3)
+
+
+def test_previews_are_drawn_where_their_frames_lie(framed: Page, tmp_path: Path) -> None:
+    """A red preview turned by 45° about the middle of the picture, in a hole beyond it."""
+    framed.keyboard.press("r")
+    pull(framed, (6, 6), (66, 42))
+    rows, columns = np.nonzero(hole(framed))
+    assert hole(framed).shape == (HIGH, WIDE)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (6, 41, 6, 65)
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), (255, 0, 0)).save(buffer, "PNG")
+    preview = {
+        "image": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
+        "corners": [[36, 9], [51, 24], [36, 39], [21, 24]],
+    }
+    step = json.dumps({"step": 1, "steps": 9, "loss": 0.5, "previews": [preview]})
+    events = f"id: 0\nevent: step\ndata: {step}\n\n"
+    framed.route("**/api/v1/inpaint*", lambda route: route.fulfill(status=202, json={"id": "stub"}))
+    asked: list[Route] = []
+
+    def follow(route: Route) -> None:
+        """Answer once; after that nothing more happens."""
+        if not asked:
+            route.fulfill(body=events, content_type="text/event-stream")
+        asked.append(route)
+
+    framed.route("**/api/v1/jobs/stub/events", follow)
+    framed.route("**/api/v1/jobs/stub", lambda route: route.fulfill(status=204))
+    framed.click("#fill")
+    framed.wait_for_selector("#status:text('Step 1 of 9')")
+    framed.mouse.move(5, 5)
+
+    def is_red(x: float, y: float) -> bool:
+        shown = np.asarray(Image.open(io.BytesIO(framed.screenshot())).convert("RGB"))
+        across, down = place(framed, x, y)
+        return bool((shown[round(down), round(across)] == (255, 0, 0)).all())
+
+    for _ in range(100):
+        if is_red(36, 24):
+            break
+        framed.wait_for_timeout(50)
+    assert [is_red(36, y) for y in (11, 37)] == [True, True]
+    assert [is_red(x, 24) for x in (23, 49)] == [True, True]
+    # Within the box around the frame, but outside it.
+    assert not any(is_red(x, y) for x in (24, 48) for y in (12, 36))
+    framed.click("#cancel")
+    framed.wait_for_selector("body[data-state=painting]")
