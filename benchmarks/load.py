@@ -26,8 +26,9 @@ from aleph.images import encode_image
 from aleph.masks import named_hole
 from served import serving
 
-GROWTH = 32.0
-"""MiB by which the process may be larger over the last tenth of the jobs than over the first."""
+GROWTH = 96.0
+"""MiB by which the process may be larger over the last tenth of the jobs than over the first: what
+the allocator does not give back between the results that are kept."""
 
 MODEL = "faces-64"
 QUEUE = 4

@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 from aleph.inpainter import Inpainter
 from aleph.placement import Placement
 from aleph.web.app import create_app
-from aleph.web.engine import Engine
+from aleph.web.engine import Engine, used_frames
 from aleph.web.guard import Door
 from aleph.web.limits import Limits
 from helpers import noise, serving, some_hole
@@ -232,14 +232,21 @@ def test_faces_are_found_the_surest_first(tiny_folder: Path) -> None:
     with TestClient(web.app, base_url=HERE) as client:
         assert client.get("/api/v1/models").json()["frames"]
         frames = client.post("/api/v1/frames", files=FILES).json()
-        client.post("/api/v1/frames", files={"image": FILES["image"]})
     assert [frame["score"] for frame in frames] == [0.9, 0.4]
     assert frames[0]["corners"] == [[7, 6], [17, 6], [17, 16], [7, 16]]
     assert np.allclose(
         Placement.from_eyes(*np.ravel(frames[1]["eyes"])).corners, frames[1]["corners"]
     )
     assert np.array_equal(asked[0][0], IMAGE)
-    assert [hole.sum() for _, hole in asked] == [HOLE.sum(), 0]
+    assert np.array_equal(asked[0][1], HOLE)
+
+
+def test_the_frames_of_a_fill_are_those_that_were_not_dropped() -> None:
+    placed = {"center": [12, 11], "side": 10, "angle": 0, "score": None}
+    frames = [{**placed, "dropped": False}, {**placed, "dropped": True}]
+    (frame,) = used_frames({"frames": frames})
+    assert frame.corners == [[7, 6], [17, 6], [17, 16], [7, 16]]
+    assert used_frames({}) == []
 
 
 def test_where_faces_cannot_be_found_that_is_said(client: TestClient) -> None:

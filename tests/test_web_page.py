@@ -418,6 +418,8 @@ def framed(visit: Visit, address: str, tmp_path: Path) -> Page:
     enter(page, address)
     Image.fromarray(noise(HIGH, WIDE)).save(tmp_path / "wide.png")
     open_photo(page, tmp_path / "wide.png")
+    assert "will be found" in page.inner_text("#faces-note")
+    drag(page, (-0.1, 0), (0.1, 0))
     page.wait_for_selector("#faces-note:text('1 face found')")
     return page
 
@@ -452,7 +454,6 @@ def eyes_of(x: float, y: float, side: float) -> list[float]:
 
 
 def test_found_faces_are_left_to_the_server_until_they_are_changed(framed: Page) -> None:
-    drag(framed, (-0.1, 0), (0.1, 0))
     assert told_eyes(framed) == []
     framed.keyboard.press("f")
     pull(framed, (36, 24), (46, 20))
@@ -470,7 +471,6 @@ def test_found_faces_are_left_to_the_server_until_they_are_changed(framed: Page)
 
 
 def test_a_face_is_marked_by_clicking_its_eyes(framed: Page) -> None:
-    drag(framed, (-0.1, 0), (0.1, 0))
     framed.click("button[data-tool=faces]")
     # The right eye first, and outside the frame that was found.
     framed.mouse.click(*place(framed, 66, 13))

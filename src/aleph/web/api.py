@@ -27,7 +27,7 @@ from starlette.concurrency import run_in_threadpool
 from aleph.config import Preset, Weighting
 from aleph.errors import AlephError
 from aleph.placement import EYES
-from aleph.web.engine import Engine, Fill, displayable, takes_eyes, weight_map
+from aleph.web.engine import Engine, Fill, displayable, takes_eyes, used_frames, weight_map
 from aleph.web.jobs import Draining, Job, Jobs, QueueFull
 from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS, Limits
 from aleph.web.samples import SAMPLES, sample_image, sample_mask
@@ -52,11 +52,13 @@ from aleph.web.uploads import TooManyPixels, Upload, Uploads, inspect_picture
 
 # Many generators of clients know a file by the older word `binary` only.
 _FILE: dict[str, Any] = {"json_schema_extra": {"format": "binary"}}
-_MASK = File(description="A picture of the same shape: light (128 and up) = missing.", **_FILE)
 Picture = Annotated[
     UploadFile, File(description="PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF or PPM.", **_FILE)
 ]
-Mask = Annotated[UploadFile, _MASK]
+Mask = Annotated[
+    UploadFile,
+    File(description="A picture of the same shape: light (128 and up) = missing.", **_FILE),
+]
 Answers = dict[int | str, dict[str, Any]]
 
 T = TypeVar("T")
@@ -350,19 +352,15 @@ def _add_tools(router: APIRouter, service: Service) -> None:
         responses=_problems(400, 501),
         openapi_extra=_uploads("image", "mask"),
     )
-    async def find_frames(
-        image: Picture, mask: Annotated[UploadFile | Absent, _MASK] = None
-    ) -> list[FrameInfo]:
-        """Find the faces of a picture, the surest first; what is missing is not looked at."""
-        data = await image.read()
-        missing = None if mask is None else await mask.read()
+    async def find_frames(image: Picture, mask: Mask) -> list[FrameInfo]:
+        """Find the faces that the hole of a picture touches, the surest first."""
+        data, missing = await image.read(), await mask.read()
         if engine.finder is None:
             raise HTTPException(501, "this version finds no faces by itself: point at their eyes")
 
         def find() -> list[FrameInfo]:
             inspect_picture(data, "image", limits.pixels)
-            if missing is not None:
-                inspect_picture(missing, "mask", limits.pixels)
+            inspect_picture(missing, "mask", limits.pixels)
             return engine.frames(data, missing)
 
         return await _decoded(service, find)
@@ -499,6 +497,7 @@ def job_info(job: Job[Fill]) -> JobInfo:
         width=width,
         height=height,
         candidates=[CandidateInfo(losses=c.losses) for c in inpainting.candidates],
-        frames=[FrameInfo(**frame) for frame in report.get("frames", [])],
+        frames=used_frames(report),
+        warnings=report.get("warnings", []),
         report=report,
     )

@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     from aleph.search import SearchStep
 
 
-class Found(Protocol):
-    """A face that was found."""
+class SearchedFrame(Protocol):
+    """A square of the photo that is searched."""
 
     @property
     def placement(self) -> Placement:
-        """The frame that a model should see of it, in pixels of the photo."""
+        """Where it lies, in pixels of the photo."""
+
+
+class Found(SearchedFrame, Protocol):
+    """A face that was found."""
 
     @property
     def score(self) -> float:
@@ -45,7 +49,7 @@ class Found(Protocol):
 
 
 FrameFinder = Callable[[Pixels, Hole], Sequence[Found]]
-"""Finds the faces of a photo, uint8 (H, W, 3), that has a hole, boolean (H, W)."""
+"""Finds the faces that the hole of a photo touches: uint8 (H, W, 3) and boolean (H, W)."""
 
 _PREVIEW_QUALITY = 85
 _WEIGHT_FLOOR = 1e-3
@@ -145,18 +149,15 @@ class Engine:
         if options.eyes and not takes_eyes():
             raise InputError("this version cannot be pointed at faces: leave 'eyes' out")
 
-    def frames(self, image: bytes, mask: bytes | None) -> list[FrameInfo]:
-        """Find the faces of a picture, the surest first.
+    def frames(self, image: bytes, mask: bytes) -> list[FrameInfo]:
+        """Find the faces that the hole of a picture touches, the surest first.
 
         Raises:
             InputError: if the picture or the mask cannot be used.
         """
         assert self.finder is not None
         photo = decode_photo(image)
-        if mask is None:
-            hole = np.zeros(photo.shape, bool)
-        else:
-            hole = read_hole(open_picture(io.BytesIO(mask), "mask"), photo.shape)
+        hole = read_hole(open_picture(io.BytesIO(mask), "mask"), photo.shape)
         found = sorted(self.finder(photo.pixels, hole), key=lambda face: -face.score)
         return [_frame_info(face.placement, face.score) for face in found]
 
@@ -171,6 +172,8 @@ class Engine:
         photo = read_photo(upload.image)
         previews = _Previews(job, photo.shape, self._interval)
         extra: dict[str, Any] = {"frame": _frame(options.frame)}
+        if _takes("on_frames"):
+            extra["on_frames"] = previews.place
         if options.eyes:
             extra["eyes"] = [_numbers(eyes) for eyes in options.eyes]
         inpainting = inpainter(
@@ -203,9 +206,23 @@ class Engine:
 
 def takes_eyes() -> bool:
     """Return whether the pipeline can be pointed at faces."""
+    return _takes("eyes")
+
+
+def _takes(option: str) -> bool:
     from aleph.inpainter import Inpainter
 
-    return "eyes" in inspect.signature(Inpainter.__call__).parameters
+    return option in inspect.signature(Inpainter.__call__).parameters
+
+
+def used_frames(report: dict[str, Any]) -> list[FrameInfo]:
+    """Return the frames that a fill was taken from, by its report."""
+    frames = [frame for frame in report.get("frames", []) if not frame["dropped"]]
+    return [
+        _frame_info(Placement(x, y, frame["side"], frame["angle"]), frame["score"])
+        for frame in frames
+        for x, y in [frame["center"]]
+    ]
 
 
 def weight_map(mask: bytes, weighting: Weighting) -> bytes:
@@ -240,8 +257,15 @@ class _Previews:
     """The search's callback: cancels, and reports the step with G(z) now and then."""
 
     def __init__(self, job: Job[Fill], shape: tuple[int, int], interval: float) -> None:
-        self._job, self._shape, self._interval = job, shape, interval
+        self._job, self._interval = job, interval
+        height, width = map(float, shape)
+        self._whole = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]
+        self._corners: list[list[list[float]]] = []
         self._next = 0.0
+
+    def place(self, frames: Sequence[SearchedFrame]) -> None:
+        """Note where the frames lie that are searched from now on; the whole picture if untold."""
+        self._corners = [frame.placement.corners.tolist() for frame in frames]
 
     def __call__(self, step: SearchStep) -> None:
         self._job.check()
@@ -263,13 +287,11 @@ class _Previews:
         best = step.losses["total"].argmin(dim=1)
         chosen = step.generated[range(len(best)), best]
         return [
-            {"image": _data_url(pixels), "corners": self._corners()} for pixels in to_pixels(chosen)
+            {"image": _data_url(pixels), "corners": corners}
+            for pixels, corners in zip(
+                to_pixels(chosen), self._corners or [self._whole] * len(chosen), strict=True
+            )
         ]
-
-    def _corners(self) -> list[list[float]]:
-        """Return the frame's corners in the picture: the whole of it."""
-        height, width = self._shape
-        return [[0, 0], [width, 0], [width, height], [0, height]]
 
 
 def _data_url(pixels: NDArray[np.uint8]) -> str:
@@ -283,7 +305,7 @@ def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:  # noqa:
     return buffer.getvalue()
 
 
-def _frame_info(placement: Placement, score: float) -> FrameInfo:
+def _frame_info(placement: Placement, score: float | None) -> FrameInfo:
     return FrameInfo(
         x=placement.x,
         y=placement.y,

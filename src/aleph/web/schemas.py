@@ -132,6 +132,7 @@ class JobInfo(BaseModel):
     height: int | None = None
     candidates: list[CandidateInfo] = Field(default=[], description="The fills, best first.")
     frames: list[FrameInfo] = Field(default=[], description="Where the model looked.")
+    warnings: list[str] = Field(default=[], description="What the user should know of the fill.")
     report: dict[str, Any] | None = Field(
         default=None, description="As `aleph inpaint --json` prints it."
     )

@@ -65,7 +65,7 @@ export const animation = (id, format) => blob(`jobs/${id}/animation?format=${for
 export const weights = (mask, weighting) =>
   blob("weights", { method: "POST", body: form({ mask, weighting }) });
 
-/** Frames of the faces of a picture; `mask`, if there is one, is its hole. */
+/** Frames of the faces that the hole of a picture touches. */
 export async function frames(image, mask) {
   return (await call("frames", { method: "POST", body: form({ image, mask }) })).json();
 }

@@ -47,6 +47,11 @@ export class Editor extends EventTarget {
     this.changed();
   }
 
+  /** Whether there is something to fill and something to go by. */
+  get hasHole() {
+    return Boolean(this.mask) && !this.mask.empty && !this.mask.full;
+  }
+
   get taken() {
     return this.fill?.candidates[this.fill.taken] ?? null;
   }

@@ -14,6 +14,7 @@ import { View } from "./view.js";
 
 const HANDLE = 12;
 const POINTER = 5;
+const STROKES_APART = 500; // milliseconds
 const canvas = $("canvas");
 const editor = new Editor();
 const view = new View(canvas);
@@ -21,6 +22,7 @@ const scene = new Scene(canvas, view, editor);
 const tools = makeTools(editor);
 let toolName = "brush";
 let offer = {}; // what the server can do
+let facesAsked = 0;
 let looking = 0; // requests for faces under way
 let running = null; // an AbortController
 let heldCompare = null;
@@ -31,11 +33,11 @@ const tool = () => tools[toolName];
 // ---- what is shown
 
 function refresh() {
-  const { mask, fill, history, picture } = editor;
+  const { fill, history, picture } = editor;
   const state = !picture ? "empty" : running ? "searching" : fill ? "filled" : "painting";
   document.body.dataset.state = state;
   $("file-name").textContent = picture?.name ?? "";
-  $("fill").disabled = !picture || Boolean(fill) || mask.empty || mask.full;
+  $("fill").disabled = Boolean(fill) || !editor.hasHole;
   $("undo").disabled = Boolean(running) || !history.done.length;
   $("redo").disabled = Boolean(running) || !history.undone.length;
   $("save").disabled = Boolean(running) || !editor.savable;
@@ -112,17 +114,31 @@ async function open(blob, name) {
     refresh();
     view.show(picture.width, picture.height);
     canvas.focus({ preventScroll: true });
-    if (offer.frames) attempt(findFaces);
   });
 }
 
-/** Look for faces; what the user has set meanwhile, or another picture, is left alone. */
+/** Look for faces at the hole once it has not changed for a moment. */
+async function lookForFaces() {
+  const asked = ++facesAsked;
+  const { framed, frames, fill, hasHole } = editor;
+  if (framed || fill || running || !offer.frames) return;
+  if (!hasHole) {
+    editor.frames = [];
+    if (frames.length) refresh();
+    return;
+  }
+  await new Promise((resolve) => setTimeout(resolve, STROKES_APART));
+  // The search looks for itself: here no failure needs to be told.
+  if (asked === facesAsked && !running && editor.hasHole) await findFaces().catch(() => {});
+}
+
+/** Find the faces at the hole; what is set meanwhile, or another picture, is left alone. */
 async function findFaces() {
   const { picture, base, mask, framed } = editor;
-  const hole = mask.empty || mask.full ? null : await mask.png();
   looking++;
   refresh();
   try {
+    const hole = await mask.png();
     const found = (await api.frames(base.blob, hole)).map((frame) => new Frame(frame));
     if (editor.picture !== picture || editor.framed !== framed) return;
     if (framed) editor.set({ frames: found, framed: false });
@@ -177,7 +193,7 @@ const saveAnimation = () =>
 // ---- filling
 
 async function fill(seed) {
-  if (running || !editor.picture || editor.mask.empty || editor.mask.full) return;
+  if (running || !editor.hasHole) return;
   const more = editor.fill;
   if (more && seed === undefined) return;
   running = new AbortController();
@@ -193,6 +209,7 @@ async function fill(seed) {
         if (!mine.ended) progress(event);
       });
       editor.format ??= info.format;
+      complain(info.warnings.join(" "));
       editor.fill = more;
       finish(more, candidates, info, mine.seed);
     } finally {
@@ -244,8 +261,7 @@ let weightsAsked = 0;
 
 async function refreshWeights() {
   const asked = ++weightsAsked;
-  const wanted = $("show-weights").checked && editor.picture && !editor.mask.empty && !editor.mask.full;
-  if (!wanted) {
+  if (!$("show-weights").checked || !editor.hasHole) {
     scene.weights = null;
     return scene.draw();
   }
@@ -478,6 +494,7 @@ if (localStorage.getItem("theme")) theme(localStorage.getItem("theme"));
 editor.addEventListener("change", () => {
   refresh();
   refreshWeights();
+  lookForFaces();
 });
 new ResizeObserver(() => {
   view.resized();

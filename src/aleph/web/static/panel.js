@@ -52,17 +52,18 @@ function clamped(input) {
 }
 
 /** Say how many faces are known, and how they came to be known. */
-export function showFaces({ frames, framed }, offer, looking) {
-  $("find-faces").disabled = looking;
-  $("faces-note").textContent = facesNote(frames, framed, offer, looking);
+export function showFaces(editor, offer, looking) {
+  $("find-faces").disabled = looking || !editor.hasHole;
+  $("faces-note").textContent = facesNote(editor, offer, looking);
 }
 
-function facesNote(frames, framed, offer, looking) {
+function facesNote({ frames, framed, hasHole }, offer, looking) {
   if (looking) return "Looking for faces…";
   const count = frames.length === 1 ? "1 face" : `${frames.length || "No"} faces`;
   if (framed && frames.length) return `${count} marked: the model looks only there.`;
   const help = offer.eyes ? "Click two eyes to mark one (F)." : "";
-  return frames.length || offer.frames ? `${count} found. ${help}` : help;
+  if (!offer.frames) return help;
+  return hasHole ? `${count} found at the hole. ${help}` : `Faces at the hole will be found. ${help}`;
 }
 
 /** Offer the samples; `open` gets the picture and the mask of the chosen one. */
@@ -104,8 +105,9 @@ export function showCandidates(fill, take) {
       button.setAttribute("role", "radio");
       button.setAttribute("aria-checked", String(chosen));
       button.tabIndex = chosen ? 0 : -1;
-      button.setAttribute("aria-label", `Result ${index + 1}, loss ${candidate.loss.toFixed(3)}`);
-      button.title = `Loss ${candidate.loss.toFixed(4)}`;
+      const name = `Result ${index + 1}${loss(candidate)}`;
+      button.setAttribute("aria-label", name);
+      button.title = name;
       picture.alt = "";
       candidate.thumbnail().then((blob) => (picture.src = candidate.url ??= URL.createObjectURL(blob)), () => {});
       button.append(picture);
@@ -115,3 +117,6 @@ export function showCandidates(fill, take) {
   );
   if (focused) shown.children[fill?.taken]?.focus();
 }
+
+/** What a fill without any frame, mended from its surroundings, does not have. */
+const loss = (candidate) => (candidate.loss === undefined ? "" : `, loss ${candidate.loss.toFixed(4)}`);
