@@ -103,11 +103,12 @@ _WHY = {
 }
 
 
+def _problem(status: int) -> dict[str, Any]:
+    return {"model": Problem, "description": _WHY[status]}
+
+
 def _problems(*statuses: int) -> Answers:
-    return {
-        status: {"model": Problem, "description": _WHY[status]}
-        for status in (401, 403, 413, 422, *statuses)
-    }
+    return {status: _problem(status) for status in (401, 403, 413, 422, *statuses)}
 
 
 def _header(name: str, description: str, kind: str = "integer") -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _uploads(*fields: str) -> dict[str, Any]:
 
 
 _LIMITED = {"headers": _header("Retry-After", "Seconds to wait.")}
-_BUSY: Answers = {status: answer | _LIMITED for status, answer in _problems(429, 503).items()}
+_BUSY: Answers = {status: _problem(status) | _LIMITED for status in (429, 503)}
 _OF_JOB = {"parameters": {"job_id": "$response.body#/id"}}
 _QUEUED: Answers = {
     202: {
