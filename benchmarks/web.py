@@ -8,14 +8,12 @@ With `--figures` the screenshots of docs/web.md are written as well.
 from __future__ import annotations
 
 import argparse
-import re
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from served import serving
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -32,21 +30,6 @@ FIRST_PREVIEW = """new Promise(resolve => {
     };
     document.getElementById("fill").click();
 })"""
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """Run `aleph serve`; yield the address of its page."""
-    command = [sys.executable, "-u", "-m", "aleph", "serve", "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        found = re.search(r"http://\S+", server.stdout.readline())
-        assert found is not None
-        yield found[0]
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def open_page(browser: Browser, address: str, size: tuple[int, int], dark: bool = False) -> Page:
@@ -131,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figures", type=Path, help="folder to write the screenshots to")
     folder = parser.parse_args().figures
-    with serving() as address, sync_playwright() as playwright:
+    with serving() as (address, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         measure(browser, address)
         if folder:

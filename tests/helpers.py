@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.config import ModelConfig
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 TINY = ModelConfig(
     kind="dcgan", resolution=16, latent_dim=8, generator_width=8, discriminator_width=8
@@ -38,6 +46,8 @@ TINY_TRAINING = (
 """The options of `aleph train` that make one."""
 
 SHIPPED = "faces-dcgan-64"
+
+TOKEN = "a token for tests"
 
 
 @dataclass(frozen=True)
@@ -80,3 +90,21 @@ def write_plain_pictures(folder: Path, count: int, first: int = 0) -> list[Path]
 def files_below(folder: Path) -> set[str]:
     """The names of all files in a folder, however deep."""
     return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an application on the loopback; yields the address of its page."""
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -20,11 +25,12 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 from aleph.inpainter import Inpainter
+from aleph.placement import Placement
 from aleph.web.app import create_app
-from aleph.web.engine import Engine
+from aleph.web.engine import Engine, used_frames
 from aleph.web.guard import Door
 from aleph.web.limits import Limits
-from helpers import noise, some_hole
+from helpers import noise, serving, some_hole
 
 HERE = "http://127.0.0.1:8000"
 
@@ -155,6 +161,40 @@ def test_beyond_the_loopback_a_token_is_demanded(tiny_folder: Path) -> None:
         assert client.get(models, headers=right).status_code == 200
 
 
+def test_nothing_is_left_of_many_clients_at_once(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limits = Limits(queue=2, kept_results=3, kept_for=1.0)
+    web = create_app(Engine("cpu", str(tiny_folder)), limits=limits)
+    answers: list[httpx.Response] = []
+
+    def ask(client: httpx.Client) -> None:
+        for wait in ("true", "false", "true"):
+            options = {"data": {"preset": "fast"}, "params": {"wait": wait}}
+            answers.append(client.post("inpaint", files=FILES, **options))
+
+    with serving(web.app) as address, httpx.Client(base_url=f"{address}api/v1", timeout=60) as one:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, [one] * 8))
+        counts = Counter(answer.status_code for answer in answers)
+        assert counts[200]
+        assert counts[200] + counts[202] + counts[429] == 24, counts
+        assert all("retry-after" in a.headers for a in answers if a.status_code == 429)
+        for _ in range(300):
+            if not len(web.jobs):
+                break
+            time.sleep(0.05)
+        assert len(web.jobs) == 0
+        (uploads,) = tmp_path.glob("aleph-*")
+        assert list(uploads.iterdir()) == []
+        jobs = [a.headers["location"] for a in answers if a.status_code == 202]
+        assert {one.get(f"{address}{job[1:]}").status_code for job in jobs} <= {404}
+        again = [one.post("inpaint?wait=false", files=FILES).status_code for _ in range(2)]
+        assert again == [202, 202]
+    assert not uploads.exists()
+
+
 def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
     weights = client.post("/api/v1/weights", files={"mask": FILES["mask"]})
     levels = np.asarray(Image.open(BytesIO(weights.content)))
@@ -164,3 +204,53 @@ def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
         parts = [client.get(f"/api/v1/samples/{sample['name']}/{p}") for p in ("image", "mask")]
         sizes = {Image.open(BytesIO(part.content)).size for part in parts}
         assert len(sizes) == 1
+
+
+def test_a_body_of_untold_length_is_refused_where_it_is_too_large(client: TestClient) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    pieces = (piece for piece in [form, *[bytes(10_000)] * 20])
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/api/v1/display", content=pieces, headers=headers)
+    assert answer.status_code == 413
+    assert "too large" in answer.json()["detail"]
+
+
+@dataclass(frozen=True)
+class Face:
+    placement: Placement
+    score: float
+
+
+def test_faces_are_found_the_surest_first(tiny_folder: Path) -> None:
+    asked: list[tuple[NDArray[np.uint8], NDArray[np.bool_]]] = []
+
+    def finder(pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> list[Face]:
+        asked.append((pixels, hole))
+        return [Face(Placement(9, 8, 7, 30), 0.4), Face(Placement(12, 11, 10), 0.9)]
+
+    web = create_app(Engine("cpu", str(tiny_folder), finder=finder))
+    with TestClient(web.app, base_url=HERE) as client:
+        assert client.get("/api/v1/models").json()["frames"]
+        frames = client.post("/api/v1/frames", files=FILES).json()
+    assert [frame["score"] for frame in frames] == [0.9, 0.4]
+    assert frames[0]["corners"] == [[7, 6], [17, 6], [17, 16], [7, 16]]
+    assert np.allclose(
+        Placement.from_eyes(*np.ravel(frames[1]["eyes"])).corners, frames[1]["corners"]
+    )
+    assert np.array_equal(asked[0][0], IMAGE)
+    assert np.array_equal(asked[0][1], HOLE)
+
+
+def test_the_frames_of_a_fill_are_those_that_were_not_dropped() -> None:
+    placed = {"center": [12, 11], "side": 10, "angle": 0, "score": None}
+    frames = [{**placed, "dropped": False}, {**placed, "dropped": True}]
+    (frame,) = used_frames({"frames": frames})
+    assert frame.corners == [[7, 6], [17, 6], [17, 16], [7, 16]]
+    assert used_frames({}) == []
+
+
+def test_where_faces_cannot_be_found_that_is_said(client: TestClient) -> None:
+    assert not client.get("/api/v1/models").json()["frames"]
+    answer = client.post("/api/v1/frames", files=FILES)
+    assert answer.status_code == 501
+    assert "eyes" in answer.json()["detail"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
-import threading
-import time
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,20 +18,30 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-import uvicorn  # noqa: E402
-
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
 from aleph.web.guard import Door  # noqa: E402
-from helpers import noise  # noqa: E402
+from helpers import TOKEN, noise, serving  # noqa: E402
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize
+
+    Visit = Callable[..., Page]
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SIDE = 48
-TOKEN = "a token for tests"
+NOTE_FORMS = """
+    const send = window.fetch;
+    window.forms = [];
+    window.fetch = (address, options = {}) => {
+        if (options.body instanceof FormData) {
+            const fields = [...options.body].filter(([, value]) => typeof value === "string");
+            window.forms.push([String(address), fields]);
+        }
+        return send(address, options);
+    };
+"""
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in /usr/bin")
 
@@ -40,15 +50,8 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in
 def address(tiny_folder: Path) -> Iterator[str]:
     """A server that demands a token."""
     web = create_app(Engine("cpu", str(tiny_folder)), Door(token=TOKEN))
-    server = uvicorn.Server(uvicorn.Config(web.app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join()
+    with serving(web.app) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -60,26 +63,56 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
-    """The page with a picture open; fails on errors in it and on requests to other hosts."""
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """Opens the page; fails on errors in it and on requests to other hosts."""
+    contexts: list[BrowserContext] = []
     errors: list[str] = []
     hosts: set[str] = set()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.goto(f"{address}#token={TOKEN}")
-    page.wait_for_selector("#samples button:nth-child(3)")
-    assert TOKEN not in page.url
-    Image.fromarray(noise(SIDE, SIDE)).save(tmp_path / "photo.png")
-    page.set_input_files("#file", tmp_path / "photo.png")
-    page.wait_for_selector("body[data-state=painting]")
-    yield page
+
+    def visit(width: int = 1000, height: int = 700, touch: bool = False) -> Page:
+        size: ViewportSize = {"width": width, "height": height}
+        context = browser.new_context(viewport=size, has_touch=touch, is_mobile=touch)
+        contexts.append(context)
+        context.add_init_script(NOTE_FORMS)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        return page
+
+    yield visit
     assert not errors
     # What the page itself made (data:, blob:) has no host.
     assert hosts - {""} == {urlsplit(address).netloc}
-    context.close()
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(noise(SIDE, SIDE)).save(path)
+    return path
+
+
+@pytest.fixture
+def page(visit: Visit, address: str, photo: Path) -> Page:
+    """The page with a picture open."""
+    page = visit()
+    enter(page, address)
+    open_photo(page, photo)
+    return page
+
+
+def enter(page: Page, address: str) -> None:
+    page.goto(f"{address}#token={TOKEN}")
+    page.wait_for_selector("#samples button:nth-child(3)")
+    assert TOKEN not in page.url
+
+
+def open_photo(page: Page, path: Path) -> None:
+    page.set_input_files("#file", path)
+    page.wait_for_selector("body[data-state=painting]")
 
 
 def drag(page: Page, start: tuple[float, float], stop: tuple[float, float]) -> None:
@@ -236,3 +269,264 @@ def test_what_is_no_picture_is_refused_in_a_sentence(page: Page, tmp_path: Path)
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_selector("#problem:not(:empty)")
     assert "not a picture" in page.inner_text("#problem")
+
+
+def touch(page: Page, *positions: list[tuple[float, float]]) -> None:
+    """Put fingers down at the first positions, move them through the others, lift them."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, points: list[tuple[float, float]]) -> None:
+        fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    first = positions[0]
+    for count in range(1, len(first) + 1):
+        send("touchStart", first[:count])
+    for points in positions[1:]:
+        send("touchMove", points)
+    send("touchEnd", [])
+    session.detach()
+
+
+def test_on_a_phone_one_finger_paints_and_two_move_the_view(
+    visit: Visit, address: str, photo: Path
+) -> None:
+    page = visit(390, 844, touch=True)
+    enter(page, address)
+    open_photo(page, photo)
+    box = page.locator("#canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.fill("#size", "0")
+    touch(page, [(x - 60, y)], [(x, y)], [(x + 60, y)])
+    stroke = hole(page)
+    width = np.ptp(np.nonzero(stroke)[1])
+    assert stroke[SIDE // 2].any()
+    touch(page, [(x - 40, y), (x + 40, y)], [(x - 60, y), (x + 60, y)], [(x - 80, y), (x + 80, y)])
+    assert np.array_equal(hole(page), stroke)
+    page.click("#clear")
+    touch(page, [(x - 60, y)], [(x, y)], [(x + 60, y)])
+    assert np.ptp(np.nonzero(hole(page))[1]) == pytest.approx(width / 2, abs=1)
+    page.click("#clear")
+    touch(page, [(x, y - 40), (x, y + 40)], [(x, y), (x, y + 80)], [(x, y + 40), (x, y + 120)])
+    touch(page, [(x, y + 80)], [(x + 2, y + 80)])
+    rows = np.nonzero(hole(page))[0]
+    assert rows.mean() + 0.5 == pytest.approx(SIDE / 2, abs=1)
+
+
+def test_on_a_phone_everything_is_within_reach(visit: Visit, address: str, photo: Path) -> None:
+    page = visit(390, 844, touch=True)
+    enter(page, address)
+    open_photo(page, photo)
+    beyond = page.evaluate(
+        """[...document.querySelectorAll("body *")].filter(
+            one => one.getBoundingClientRect().right > innerWidth
+        ).map(one => one.outerHTML)"""
+    )
+    assert beyond == []
+    assert page.locator("#canvas").bounding_box()["height"] > 844 * 0.4
+    for name in ("#fill", "#save", "#undo", "button[data-tool=brush]", "button[data-tool=hand]"):
+        box = page.locator(name).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 844
+        assert box["height"] >= 40
+
+
+DROP = """([bytes, name]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([Uint8Array.from(bytes)], name, { type: "image/png" }));
+    const options = { bubbles: true, cancelable: true };
+    const drop = new DragEvent("drop", { ...options, dataTransfer: files });
+    const paste = new ClipboardEvent("paste", { ...options, clipboardData: files });
+    document.body.dispatchEvent(name === "dropped.png" ? drop : paste);
+}"""
+
+
+@pytest.mark.parametrize("name", ["dropped.png", "pasted.png"])
+def test_a_picture_is_opened_by_dropping_and_by_pasting_it(
+    name: str, visit: Visit, address: str, photo: Path
+) -> None:
+    page = visit()
+    enter(page, address)
+    page.evaluate(DROP, [list(photo.read_bytes()), name])
+    page.wait_for_selector("body[data-state=painting]")
+    assert page.inner_text("#file-name") == name
+    drag(page, (-0.1, 0), (0.1, 0))
+    assert hole(page).shape == (SIDE, SIDE)
+
+
+def test_a_photo_is_mended_by_keyboard_alone(visit: Visit, address: str, photo: Path) -> None:
+    page = visit()
+    page.on("filechooser", lambda chooser: None)  # asked for early: it must not come too late
+    enter(page, address)
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Control+o")
+    chooser.value.set_files(photo)
+    page.wait_for_selector("body[data-state=painting]")
+    # The picture has the focus: the brush is put down, moved and lifted.
+    for key in ("]", "]", "Enter", "ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#fill:enabled")
+    page.focus("#options summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("f")
+    assert page.input_value("#preset") == "fast"
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("body[data-state=filled]")
+    page.focus("#candidates [aria-checked=true]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#candidates button:nth-child(2)[aria-checked=true]:focus")
+    with page.expect_download() as download:
+        page.keyboard.press("Control+s")
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (SIDE, SIDE)
+
+
+def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
+    for summary in page.locator("summary").all():
+        summary.click()
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("button, select, input, progress, canvas")].filter(one =>
+            !one.closest("[hidden], #samples") && one.type !== "file" &&
+            !one.ariaLabel && !one.labels?.length && !one.textContent.trim()
+        ).map(one => one.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+EYES = ((0.33, 0.32), (0.67, 0.32))
+WIDE, HIGH = 72, 48
+
+
+@pytest.fixture
+def framed(visit: Visit, address: str, tmp_path: Path) -> Page:
+    """The page with a picture that is not square, in which the server has found one face."""
+    page = visit()
+    found = {
+        **{"x": 36, "y": 24, "side": 20, "angle": 0, "score": 0.9},
+        **{"corners": [[26, 14], [46, 14], [46, 34], [26, 34]]},
+        **{"eyes": [[26 + 20 * u, 14 + 20 * v] for u, v in EYES]},
+    }
+
+    def offer(route: Route) -> None:
+        models = route.fetch().json()
+        route.fulfill(json={**models, "frames": True, "eyes": True, "frame_eyes": EYES})
+
+    page.route("**/api/v1/models", offer)
+    page.route("**/api/v1/frames", lambda route: route.fulfill(json=[found]))
+    enter(page, address)
+    Image.fromarray(noise(HIGH, WIDE)).save(tmp_path / "wide.png")
+    open_photo(page, tmp_path / "wide.png")
+    assert "will be found" in page.inner_text("#faces-note")
+    drag(page, (-0.1, 0), (0.1, 0))
+    page.wait_for_selector("#faces-note:text('1 face found')")
+    return page
+
+
+def place(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Return where a point of the wide picture, shown whole, lies in the window."""
+    box = page.locator("#canvas").bounding_box()
+    scale = min((box["width"] - 48) / WIDE, (box["height"] - 48) / HIGH)
+    across, down = (x - WIDE / 2) * scale, (y - HIGH / 2) * scale
+    return box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2 + down
+
+
+def pull(page: Page, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    page.mouse.move(*place(page, *start))
+    page.mouse.down()
+    page.mouse.move(*place(page, *stop), steps=4)
+    page.mouse.up()
+
+
+def told_eyes(page: Page) -> list[list[float]]:
+    """Press Fill and return the eyes that the page sends; the server refuses."""
+    refusal = {"status": 422, "json": {"detail": "refused by the test"}}
+    page.route("**/api/v1/inpaint*", lambda route: route.fulfill(**refusal))
+    page.click("#fill")
+    page.wait_for_selector("#problem:text('refused by the test')")
+    fields = page.evaluate("window.forms.at(-1)")[1]
+    return [[float(word) for word in value.split(",")] for name, value in fields if name == "eyes"]
+
+
+def eyes_of(x: float, y: float, side: float) -> list[float]:
+    return [number for u, v in EYES for number in (x + (u - 0.5) * side, y + (v - 0.5) * side)]
+
+
+def test_found_faces_are_left_to_the_server_until_they_are_changed(framed: Page) -> None:
+    assert told_eyes(framed) == []
+    framed.keyboard.press("f")
+    pull(framed, (36, 24), (46, 20))
+    assert told_eyes(framed)[0] == pytest.approx(eyes_of(46, 20, 20), abs=0.3)
+    pull(framed, (56, 30), (61, 35))
+    assert told_eyes(framed)[0] == pytest.approx(eyes_of(46, 20, 30), abs=0.3)
+    framed.keyboard.press("Control+z")
+    framed.keyboard.press("Control+z")
+    assert told_eyes(framed) == []
+    # The cross at the upper right corner takes it away.
+    framed.mouse.click(*place(framed, 46, 14))
+    framed.wait_for_selector("#faces-note:text('No faces found')")
+    framed.click("#find-faces")
+    framed.wait_for_selector("#faces-note:text('1 face found')")
+
+
+def test_a_face_is_marked_by_clicking_its_eyes(framed: Page) -> None:
+    framed.click("button[data-tool=faces]")
+    # The right eye first, and outside the frame that was found.
+    framed.mouse.click(*place(framed, 66, 13))
+    framed.mouse.click(*place(framed, 60, 10))
+    framed.wait_for_selector("#faces-note:text('2 faces marked')")
+    found, marked = told_eyes(framed)
+    assert found == pytest.approx(eyes_of(36, 24, 20), abs=0.3)
+    assert marked == pytest.approx([60, 10, 66, 13], abs=0.3)
+    # Two clicks inside a frame that was found replace it.
+    framed.mouse.click(*place(framed, 33, 20))
+    framed.mouse.click(*place(framed, 41, 20))
+    assert told_eyes(framed)[1] == pytest.approx([33, 20, 41, 20], abs=0.3)
+
+
+def test_previews_are_drawn_where_their_frames_lie(framed: Page, tmp_path: Path) -> None:
+    """A red preview turned by 45° about the middle of the picture, in a hole beyond it."""
+    framed.keyboard.press("r")
+    pull(framed, (6, 6), (66, 42))
+    rows, columns = np.nonzero(hole(framed))
+    assert hole(framed).shape == (HIGH, WIDE)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (6, 41, 6, 65)
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), (255, 0, 0)).save(buffer, "PNG")
+    preview = {
+        "image": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
+        "corners": [[36, 9], [51, 24], [36, 39], [21, 24]],
+    }
+    step = json.dumps({"step": 1, "steps": 9, "loss": 0.5, "previews": [preview]})
+    events = f"id: 0\nevent: step\ndata: {step}\n\n"
+    framed.route("**/api/v1/inpaint*", lambda route: route.fulfill(status=202, json={"id": "stub"}))
+    asked: list[Route] = []
+
+    def follow(route: Route) -> None:
+        """Answer once; after that nothing more happens."""
+        if not asked:
+            route.fulfill(body=events, content_type="text/event-stream")
+        asked.append(route)
+
+    framed.route("**/api/v1/jobs/stub/events", follow)
+    framed.route("**/api/v1/jobs/stub", lambda route: route.fulfill(status=204))
+    framed.click("#fill")
+    framed.wait_for_selector("#status:text('Step 1 of 9')")
+    framed.mouse.move(5, 5)
+
+    def is_red(x: float, y: float) -> bool:
+        shown = np.asarray(Image.open(io.BytesIO(framed.screenshot())).convert("RGB"))
+        across, down = place(framed, x, y)
+        return bool((shown[round(down), round(across)] == (255, 0, 0)).all())
+
+    for _ in range(100):
+        if is_red(36, 24):
+            break
+        framed.wait_for_timeout(50)
+    assert [is_red(36, y) for y in (11, 37)] == [True, True]
+    assert [is_red(x, 24) for x in (23, 49)] == [True, True]
+    # Within the box around the frame, but outside it.
+    assert not any(is_red(x, y) for x in (24, 48) for y in (12, 36))
+    framed.click("#cancel")
+    framed.wait_for_selector("body[data-state=painting]")

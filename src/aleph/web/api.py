@@ -5,9 +5,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from fastapi import (
     APIRouter,
@@ -21,17 +20,23 @@ from fastapi import (
     UploadFile,
 )
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.security import HTTPBearer
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from aleph.config import Preset, Weighting
 from aleph.errors import AlephError
-from aleph.web.engine import Engine, Fill, displayable, takes_eyes, weight_map
+from aleph.placement import EYES
+from aleph.web.engine import Engine, Fill, displayable, takes_eyes, used_frames, weight_map
 from aleph.web.jobs import Draining, Job, Jobs, QueueFull
 from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS, Limits
 from aleph.web.samples import SAMPLES, sample_image, sample_mask
 from aleph.web.schemas import (
     ANIMATION_TYPES,
+    EVENT_SCHEMA,
     PICTURE_TYPES,
+    UPLOAD_TYPES,
+    Absent,
     AnimationFormat,
     CandidateInfo,
     FillOptions,
@@ -43,17 +48,22 @@ from aleph.web.schemas import (
     Problem,
     Sample,
 )
-from aleph.web.uploads import TooManyPixels, Upload, inspect_picture, keep_upload
+from aleph.web.uploads import TooManyPixels, Upload, Uploads, inspect_picture
 
-Picture = Annotated[UploadFile, File(description="PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF or PPM.")]
+# Many generators of clients know a file by the older word `binary` only.
+_FILE: dict[str, Any] = {"json_schema_extra": {"format": "binary"}}
+Picture = Annotated[
+    UploadFile, File(description="PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF or PPM.", **_FILE)
+]
 Mask = Annotated[
-    UploadFile, File(description="A picture of the same size: light (128 and up) = missing.")
+    UploadFile,
+    File(description="A picture of the same shape: light (128 and up) = missing.", **_FILE),
 ]
 Answers = dict[int | str, dict[str, Any]]
 
 T = TypeVar("T")
 
-_READERS = 2
+_DECODERS = 2
 """Uploads decoded at once; each may take as much memory as the largest picture."""
 
 
@@ -65,17 +75,44 @@ class Service:
         engine: Fills holes.
         jobs: The queue in front of it.
         limits: What clients may ask for.
-        folder: Private folder of what clients send.
+        uploads: Keeps what clients send.
+        locked: Whether a token is demanded; `guard` does that, the API only says so.
+        decoding: Held while an upload is decoded.
     """
 
     engine: Engine
     jobs: Jobs[Fill]
     limits: Limits
-    folder: Path
+    uploads: Uploads
+    locked: bool = False
+    decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DECODERS))
+
+
+_WHY = {
+    400: "The form cannot be parsed.",
+    401: "The token is missing or wrong.",
+    403: "The Host header or the origin is foreign.",
+    404: "There is no such thing, or it was forgotten.",
+    409: "There is no result: the search is not finished, or was cancelled.",
+    413: "Too many bytes, or too many pixels.",
+    422: "Something cannot be used as it is.",
+    429: "All places are taken.",
+    500: "The search failed for a reason of the server's own.",
+    501: "This version cannot do it.",
+    503: "The server is stopping.",
+}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {"model": Problem, "description": _WHY[status]}
 
 
 def _problems(*statuses: int) -> Answers:
-    return {status: {"model": Problem} for status in (401, 403, 413, 422, *statuses)}
+    return {status: _problem(status) for status in (401, 403, 413, 422, *statuses)}
+
+
+def _header(name: str, description: str, kind: str = "integer") -> dict[str, Any]:
+    return {name: {"description": description, "required": True, "schema": {"type": kind}}}
 
 
 def _pictures(types: dict[str, str], description: str) -> dict[str, Any]:
@@ -83,16 +120,35 @@ def _pictures(types: dict[str, str], description: str) -> dict[str, Any]:
     return {"description": description, "content": dict.fromkeys(types.values(), binary)}
 
 
-_LIMITED = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
-_BUSY: Answers = {
-    429: {"model": Problem, "headers": _LIMITED, "description": "All places are taken."},
-    503: {"model": Problem, "headers": _LIMITED, "description": "The server is stopping."},
+def _uploads(*fields: str) -> dict[str, Any]:
+    """Return what OpenAPI should say of form fields that are pictures."""
+    types = {"contentType": ", ".join(UPLOAD_TYPES)}
+    form = {"encoding": dict.fromkeys(fields, types)}
+    return {"requestBody": {"content": {"multipart/form-data": form}}}
+
+
+_LIMITED = {"headers": _header("Retry-After", "Seconds to wait.")}
+_BUSY: Answers = {status: _problem(status) | _LIMITED for status in (429, 503)}
+_OF_JOB = {"parameters": {"job_id": "$response.body#/id"}}
+_QUEUED: Answers = {
+    202: {
+        "model": JobInfo,
+        "description": "The job, where `wait=false`.",
+        "headers": _header("Location", "Path of the job.", "string"),
+        "links": {
+            name: {"operationId": name, **_OF_JOB}
+            for name in ("read_job", "follow_job", "cancel_job", "read_result", "read_animation")
+        },
+    }
 }
 
 
 def make_router(service: Service) -> APIRouter:
     """Return the routes of the API."""
-    router = APIRouter(prefix="/api/v1", responses=_problems())
+    token = [Depends(HTTPBearer(auto_error=False, description="As aleph serve printed it."))]
+    router = APIRouter(
+        prefix="/api/v1", responses=_problems(), dependencies=token if service.locked else []
+    )
     _add_jobs(router, service)
     _add_results(router, service)
     _add_tools(router, service)
@@ -109,10 +165,11 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
         response_class=Response,
         responses={
             200: _pictures(PICTURE_TYPES, "The best fill."),
-            202: {"model": JobInfo, "description": "The job, where `wait=false`."},
-            **_problems(400, 500),
+            **_QUEUED,
             **_BUSY,
+            **_problems(400, 409, 500),
         },
+        openapi_extra=_uploads("image", "mask"),
     )
     async def inpaint(
         request: Request,
@@ -120,7 +177,8 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
         mask: Mask,
         options: Annotated[FillOptions, Depends()],
         format: Annotated[
-            PictureFormat | None, Form(description="Format of the answer; the image's by default.")
+            PictureFormat | Absent,
+            Form(description="Format of the answer; the image's by default."),
         ] = None,
         wait: Annotated[
             bool, Query(description="Answer with the picture, or at once with a job.")
@@ -154,10 +212,9 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses={
             200: {
-                "description": "Server-sent events: `queued` {position}, `running` {}, `step` "
-                "{step, steps, loss, previews?: [{image: data URL of G(z), corners}]}, and at the "
-                "end `done` {}, `failed` {error} or `cancelled` {error}.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "description": "Server-sent events: `queued`, `running`, many `step`, and at the "
+                "end `done`, `failed` or `cancelled`.",
+                "content": {"text/event-stream": {"itemSchema": EVENT_SCHEMA}},
             },
             **_problems(404),
         },
@@ -165,7 +222,8 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
     async def follow_job(
         job_id: str,
         last_event_id: Annotated[
-            int | None, Header(ge=0, le=10**9, description="Number of the last event received.")
+            Annotated[int, Field(ge=0, le=10**9)] | Absent,
+            Header(alias="Last-Event-ID", description="Number of the last event received."),
         ] = None,
     ) -> Response:
         """Follow a job: server-sent events as they come."""
@@ -188,17 +246,17 @@ def _add_results(router: APIRouter, service: Service) -> None:
         "/jobs/{job_id}/result",
         tags=["jobs"],
         response_class=Response,
-        responses={200: _pictures(PICTURE_TYPES, "The fill."), **_problems(404, 409)},
+        responses={200: _pictures(PICTURE_TYPES, "The fill."), **_problems(404, 409, 500)},
     )
     async def read_result(
         job_id: str,
         candidate: Annotated[int, Query(ge=0, lt=MAX_CANDIDATES, description="0 = best.")] = 0,
         format: Annotated[
-            PictureFormat | None, Query(description="The image's own by default.")
+            PictureFormat | Absent, Query(description="The image's own by default.")
         ] = None,
         side: Annotated[
-            int | None,
-            Query(ge=16, le=1024, description="A thumbnail instead, WebP, this long at most."),
+            Annotated[int, Field(ge=16, le=1024)] | Absent,
+            Query(description="A thumbnail instead, WebP, this long at most."),
         ] = None,
     ) -> Response:
         """Return a fill in the format of the image that was sent, or another."""
@@ -212,7 +270,7 @@ def _add_results(router: APIRouter, service: Service) -> None:
         "/jobs/{job_id}/animation",
         tags=["jobs"],
         response_class=Response,
-        responses={200: _pictures(ANIMATION_TYPES, "The search."), **_problems(404, 409)},
+        responses={200: _pictures(ANIMATION_TYPES, "The search."), **_problems(404, 409, 500)},
     )
     async def read_animation(
         job_id: str,
@@ -236,6 +294,8 @@ def _add_tools(router: APIRouter, service: Service) -> None:
             presets=list(get_args(Preset)),
             weightings=list(get_args(Weighting)),
             eyes=takes_eyes(),
+            frames=engine.finder is not None,
+            frame_eyes=[list(eye) for eye in EYES],
             max_candidates=MAX_CANDIDATES,
             max_steps=MAX_STEPS,
             max_pixels=limits.pixels,
@@ -247,30 +307,64 @@ def _add_tools(router: APIRouter, service: Service) -> None:
         tags=["tools"],
         response_class=Response,
         responses={200: _pictures({"png": "image/png"}, "Grey, logarithmic."), **_problems(400)},
+        openapi_extra=_uploads("mask"),
     )
     async def draw_weights(
         mask: Mask, weighting: Annotated[Weighting, Form()] = "inverse-square"
     ) -> Response:
         """Draw how much each known pixel counts: white = most, black = least, and the hole."""
         data = await mask.read()
-        await _sentence(lambda: inspect_picture(data, "mask", min(limits.pixels, 2**22)))
-        return Response(
-            await _sentence(lambda: weight_map(data, weighting)), media_type="image/png"
-        )
+
+        def draw() -> bytes:
+            inspect_picture(data, "mask", min(limits.pixels, 2**22))
+            return weight_map(data, weighting)
+
+        return Response(await _decoded(service, draw), media_type="image/png")
 
     @router.post(
         "/display",
         tags=["tools"],
         response_class=Response,
-        responses={200: _pictures({"webp": "image/webp"}, "Upright, sRGB."), **_problems(400)},
+        responses={
+            200: {
+                **_pictures({"webp": "image/webp"}, "The picture, upright, sRGB."),
+                "headers": _header("X-Width", "Its own width.")
+                | _header("X-Height", "Its own height."),
+            },
+            **_problems(400),
+        },
+        openapi_extra=_uploads("image"),
     )
     async def display(image: Picture) -> Response:
-        """Return a picture as one that every browser shows; X-Width, X-Height: its own."""
+        """Return a picture as one that every browser shows, at most 4096 pixels long."""
         data = await image.read()
-        await _sentence(lambda: inspect_picture(data, "image", limits.pixels))
-        shown, (width, height) = await _sentence(lambda: displayable(data))
+
+        def show() -> tuple[bytes, tuple[int, int]]:
+            inspect_picture(data, "image", limits.pixels)
+            return displayable(data)
+
+        shown, (width, height) = await _decoded(service, show)
         sides = {"X-Width": str(width), "X-Height": str(height)}
         return Response(shown, headers=sides, media_type="image/webp")
+
+    @router.post(
+        "/frames",
+        tags=["tools"],
+        responses=_problems(400, 501),
+        openapi_extra=_uploads("image", "mask"),
+    )
+    async def find_frames(image: Picture, mask: Mask) -> list[FrameInfo]:
+        """Find the faces that the hole of a picture touches, the surest first."""
+        data, missing = await image.read(), await mask.read()
+        if engine.finder is None:
+            raise HTTPException(501, "this version finds no faces by itself: point at their eyes")
+
+        def find() -> list[FrameInfo]:
+            inspect_picture(data, "image", limits.pixels)
+            inspect_picture(missing, "mask", limits.pixels)
+            return engine.frames(data, missing)
+
+        return await _decoded(service, find)
 
     @router.get("/samples", tags=["tools"])
     def read_samples() -> list[Sample]:
@@ -283,15 +377,12 @@ def _add_tools(router: APIRouter, service: Service) -> None:
         response_class=Response,
         responses={200: _pictures({"png": "image/png"}, "The picture."), **_problems(404)},
     )
-    def read_sample(name: str, part: str) -> Response:
-        """Return the `image` or the `mask` of a sample."""
+    def read_sample(name: str, part: Literal["image", "mask"]) -> Response:
+        """Return the picture of a sample, or the mask of its damage."""
         mask = sample_mask(name)
-        if mask is None or part not in ("image", "mask"):
+        if mask is None:
             raise HTTPException(404, "there is no such sample")
         return Response(sample_image() if part == "image" else mask, media_type="image/png")
-
-
-_reading = asyncio.Semaphore(_READERS)
 
 
 async def _submit(
@@ -299,10 +390,7 @@ async def _submit(
 ) -> tuple[Job[Fill], Upload]:
     """Check a request and queue it."""
     await _sentence(lambda: service.engine.check(options))
-    async with _reading:
-        upload = await _sentence(
-            lambda: keep_upload(image, mask, service.limits.pixels, service.folder)
-        )
+    upload = await _decoded(service, lambda: service.uploads.keep(image, mask))
 
     def run(job: Job[Fill]) -> Fill:
         return service.engine.fill(upload, options, job)
@@ -318,6 +406,12 @@ async def _submit(
         upload.close()
         raise HTTPException(503, "the server is stopping", {"Retry-After": "10"}) from None
     return job, upload
+
+
+async def _decoded(service: Service, work: Callable[[], T]) -> T:
+    """Work on an upload, when it is its turn to be decoded."""
+    async with service.decoding:
+        return await _sentence(work)
 
 
 async def _sentence(work: Callable[[], T]) -> T:
@@ -404,6 +498,7 @@ def job_info(job: Job[Fill]) -> JobInfo:
         width=width,
         height=height,
         candidates=[CandidateInfo(losses=c.losses) for c in inpainting.candidates],
-        frames=[FrameInfo(**frame) for frame in report.get("frames", [])],
+        frames=used_frames(report),
+        warnings=report.get("warnings", []),
         report=report,
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import mimetypes
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from aleph import __version__
 from aleph.web.api import Service, make_router
@@ -22,6 +23,7 @@ from aleph.web.engine import Engine, Fill
 from aleph.web.guard import Door, Guard
 from aleph.web.jobs import Jobs
 from aleph.web.limits import Limits
+from aleph.web.uploads import Uploads
 
 _SWEEP_INTERVAL = 1.0
 _PAGE = Path(__file__).parent / "static"
@@ -53,17 +55,17 @@ def create_app(
     limits = limits or Limits()
     engine = engine or Engine(preview_interval=limits.preview_interval)
     jobs: Jobs[Fill] = Jobs(limits, engine.prepare)
-    folder = tempfile.TemporaryDirectory(prefix="aleph-", ignore_cleanup_errors=True)
+    uploads = Uploads(limits.pixels)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        jobs.start()
-        sweeping = asyncio.create_task(_sweep(jobs))
-        yield
-        sweeping.cancel()
-        jobs.stop()
-        jobs.join(10.0)
-        folder.cleanup()
+        with uploads:
+            jobs.start()
+            sweeping = asyncio.create_task(_sweep(jobs))
+            yield
+            sweeping.cancel()
+            jobs.stop()
+            jobs.join(10.0)
 
     app = FastAPI(
         title="aleph",
@@ -73,14 +75,19 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # Names that a generated client can use.
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.include_router(make_router(Service(engine, jobs, limits, Path(folder.name))))
+    door = door or Door()
+    router = make_router(Service(engine, jobs, limits, uploads, door.token is not None))
+    app.include_router(router)
     # Some systems have another type for it registered, which browsers do not run.
     mimetypes.add_type("text/javascript", ".js")
-    app.mount("/", StaticFiles(directory=_PAGE, html=True))
-    app.add_exception_handler(HTTPException, _refuse)
+    # Not mounted: a mount would also answer the API's paths, where the method is wrong.
+    app.router.default = StaticFiles(directory=_PAGE, html=True)
+    app.add_exception_handler(HTTPException, _refusal(router))
     app.add_exception_handler(RequestValidationError, _refuse_values)
-    app.add_middleware(Guard, door=door or Door(), upload_bytes=limits.upload_bytes)
+    app.add_middleware(Guard, door=door, upload_bytes=limits.upload_bytes)
     return Web(app, jobs)
 
 
@@ -90,15 +97,26 @@ async def _sweep(jobs: Jobs[Fill]) -> None:
         jobs.sweep()
 
 
-async def _refuse(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
+def _refusal(router: APIRouter) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    """Return the handler of refusals: a sentence, and for a wrong method those that are right."""
+
+    async def refuse(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            here = [r for r in router.routes if r.matches(request.scope)[0] is not Match.NONE]
+            methods = {m for r in here if isinstance(r, APIRoute) for m in r.methods or ()}
+            headers["Allow"] = ", ".join(sorted(methods)) or "GET, HEAD"
+        return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
+
+    return refuse
 
 
 async def _refuse_values(request: Request, error: Exception) -> JSONResponse:
     """Say what is wrong with the first value that is."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = next((str(p) for p in reversed(first["loc"]) if isinstance(p, str)), "request")
+    # Its place: the body or the query, the field, then what pydantic calls the part of its type.
+    where = str(first["loc"][1]) if len(first["loc"]) > 1 else "request"
     sentence = f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     return JSONResponse({"detail": sentence}, 422)

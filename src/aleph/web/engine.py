@@ -7,9 +7,10 @@ import inspect
 import io
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +18,38 @@ from PIL import Image
 
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name
-from aleph.images import open_picture
-from aleph.masks import read_hole
-from aleph.photos import decode_photo
+from aleph.images import Pixels, open_picture
+from aleph.masks import Hole, read_hole
+from aleph.photos import decode_photo, read_photo
+from aleph.placement import Placement
 from aleph.web.jobs import Job
-from aleph.web.schemas import FillOptions, PictureFormat
+from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat
 from aleph.web.uploads import Upload
 from aleph.weighting import context_weight
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter, Inpainting
     from aleph.search import SearchStep
+
+
+class SearchedFrame(Protocol):
+    """A square of the photo that is searched."""
+
+    @property
+    def placement(self) -> Placement:
+        """Where it lies, in pixels of the photo."""
+
+
+class Found(SearchedFrame, Protocol):
+    """A face that was found."""
+
+    @property
+    def score(self) -> float:
+        """How surely there is a face."""
+
+
+FrameFinder = Callable[[Pixels, Hole], Sequence[Found]]
+"""Finds the faces that the hole of a photo touches: uint8 (H, W, 3) and boolean (H, W)."""
 
 _PREVIEW_QUALITY = 85
 _WEIGHT_FLOOR = 1e-3
@@ -66,7 +88,8 @@ class Fill:
         """Return the search as the bytes of an animation."""
         with tempfile.TemporaryDirectory(prefix="aleph-") as folder:
             path = Path(folder) / f"search.{form}"
-            self.inpainting.animate(path)
+            # A copy, as the one that is kept would keep every frame at the photo's full size.
+            replace(self.inpainting).animate(path)
             return path.read_bytes()
 
 
@@ -77,12 +100,18 @@ class Engine:
         device: As for `Inpainter.from_pretrained`.
         default_model: Name or folder of the model to use where none is named.
         preview_interval: Seconds between two previews.
+        finder: Finds faces; None where that cannot be done.
     """
 
     def __init__(
-        self, device: str = "auto", default_model: str | None = None, preview_interval: float = 0.08
+        self,
+        device: str = "auto",
+        default_model: str | None = None,
+        preview_interval: float = 0.08,
+        finder: FrameFinder | None = None,
     ) -> None:
         self.device, self._default, self._interval = device, default_model, preview_interval
+        self.finder = finder
         self._loaded: dict[str, Inpainter] = {}
 
     @property
@@ -120,6 +149,18 @@ class Engine:
         if options.eyes and not takes_eyes():
             raise InputError("this version cannot be pointed at faces: leave 'eyes' out")
 
+    def frames(self, image: bytes, mask: bytes) -> list[FrameInfo]:
+        """Find the faces that the hole of a picture touches, the surest first.
+
+        Raises:
+            InputError: if the picture or the mask cannot be used.
+        """
+        assert self.finder is not None
+        photo = decode_photo(image)
+        hole = read_hole(open_picture(io.BytesIO(mask), "mask"), photo.shape)
+        found = sorted(self.finder(photo.pixels, hole), key=lambda face: -face.score)
+        return [_frame_info(face.placement, face.score) for face in found]
+
     def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
         """Fill the hole of an upload, reporting every step to its job.
 
@@ -128,13 +169,15 @@ class Engine:
             Cancelled: if the job was.
         """
         inpainter = self._inpainter(options.model)
-        with Image.open(upload.image) as picture:
-            previews = _Previews(job, picture.size, self._interval)
-        extra: dict[str, Any] = {}
+        photo = read_photo(upload.image)
+        previews = _Previews(job, photo.shape, self._interval)
+        extra: dict[str, Any] = {"frame": _frame(options.frame)}
+        if _takes("on_frames"):
+            extra["on_frames"] = previews.place
         if options.eyes:
             extra["eyes"] = [_numbers(eyes) for eyes in options.eyes]
         inpainting = inpainter(
-            upload.image,
+            photo,
             upload.mask,
             preset=options.preset,
             candidates=options.candidates,
@@ -163,9 +206,23 @@ class Engine:
 
 def takes_eyes() -> bool:
     """Return whether the pipeline can be pointed at faces."""
+    return _takes("eyes")
+
+
+def _takes(option: str) -> bool:
     from aleph.inpainter import Inpainter
 
-    return "eyes" in inspect.signature(Inpainter.__call__).parameters
+    return option in inspect.signature(Inpainter.__call__).parameters
+
+
+def used_frames(report: dict[str, Any]) -> list[FrameInfo]:
+    """Return the frames that a fill was taken from, by its report."""
+    frames = [frame for frame in report.get("frames", []) if not frame["dropped"]]
+    return [
+        _frame_info(Placement(x, y, frame["side"], frame["angle"]), frame["score"])
+        for frame in frames
+        for x, y in [frame["center"]]
+    ]
 
 
 def weight_map(mask: bytes, weighting: Weighting) -> bytes:
@@ -199,9 +256,16 @@ def displayable(image: bytes, side: int = 4096) -> tuple[bytes, tuple[int, int]]
 class _Previews:
     """The search's callback: cancels, and reports the step with G(z) now and then."""
 
-    def __init__(self, job: Job[Fill], size: tuple[int, int], interval: float) -> None:
-        self._job, self._size, self._interval = job, size, interval
+    def __init__(self, job: Job[Fill], shape: tuple[int, int], interval: float) -> None:
+        self._job, self._interval = job, interval
+        height, width = map(float, shape)
+        self._whole = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]
+        self._corners: list[list[list[float]]] = []
         self._next = 0.0
+
+    def place(self, frames: Sequence[SearchedFrame]) -> None:
+        """Note where the frames lie that are searched from now on; the whole picture if untold."""
+        self._corners = [frame.placement.corners.tolist() for frame in frames]
 
     def __call__(self, step: SearchStep) -> None:
         self._job.check()
@@ -223,13 +287,11 @@ class _Previews:
         best = step.losses["total"].argmin(dim=1)
         chosen = step.generated[range(len(best)), best]
         return [
-            {"image": _data_url(pixels), "corners": self._corners()} for pixels in to_pixels(chosen)
+            {"image": _data_url(pixels), "corners": corners}
+            for pixels, corners in zip(
+                to_pixels(chosen), self._corners or [self._whole] * len(chosen), strict=True
+            )
         ]
-
-    def _corners(self) -> list[list[float]]:
-        """Return the frame's corners in the picture: the whole of it."""
-        width, height = self._size
-        return [[0, 0], [width, 0], [width, height], [0, height]]
 
 
 def _data_url(pixels: NDArray[np.uint8]) -> str:
@@ -243,5 +305,21 @@ def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:  # noqa:
     return buffer.getvalue()
 
 
-def _numbers(eyes: str) -> tuple[float, ...]:
-    return tuple(float(word) for word in eyes.split(","))
+def _frame_info(placement: Placement, score: float | None) -> FrameInfo:
+    return FrameInfo(
+        x=placement.x,
+        y=placement.y,
+        side=placement.side,
+        angle=placement.angle,
+        corners=placement.corners.tolist(),
+        eyes=placement.eyes.tolist(),
+        score=score,
+    )
+
+
+def _frame(option: str) -> str | tuple[float, ...]:
+    return _numbers(option) if "," in option else option
+
+
+def _numbers(four: str) -> tuple[float, ...]:
+    return tuple(float(word) for word in four.split(","))

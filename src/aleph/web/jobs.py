@@ -190,6 +190,10 @@ class Jobs(Generic[R]):
         self._mean_seconds = _MEAN_SECONDS
         self._thread = threading.Thread(target=self._work, name="aleph-search", daemon=True)
 
+    def __len__(self) -> int:
+        """Return how many jobs are known: those that wait or run, and those that are kept."""
+        return len(self._kept)
+
     def start(self) -> None:
         """Start the worker."""
         self._thread.start()

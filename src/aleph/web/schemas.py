@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Form
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from aleph.config import Blending, Norm, Preset, Start, Weighting
 from aleph.web.limits import MAX_CANDIDATES, MAX_STARTS, MAX_STEPS
+
+Absent = SkipJsonSchema[None]
+"""A field or parameter that may be left out, but cannot be sent as null."""
 
 PictureFormat = Literal["png", "jpg", "webp", "tif", "avif", "bmp"]
 AnimationFormat = Literal["gif", "webp", "mp4"]
@@ -23,9 +27,16 @@ PICTURE_TYPES: dict[str, str] = {
     "avif": "image/avif",
     "bmp": "image/bmp",
 }
+UPLOAD_TYPES = (*PICTURE_TYPES.values(), "image/gif", "image/x-portable-anymap")
 ANIMATION_TYPES: dict[str, str] = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}
 
-_EYES = r"^\s*-?\d{1,6}(\.\d{1,3})?(\s*,\s*-?\d{1,6}(\.\d{1,3})?){3}\s*$"
+_NUMBER = r"\s*-?\d{1,6}(\.\d{1,3})?\s*"
+_FOUR = f"{_NUMBER}(,{_NUMBER}){{3}}"
+
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Eyes = Annotated[str, Field(pattern=f"^{_FOUR}$")]
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+"""x to the right and y down, in pixels of the upright picture."""
 
 
 @dataclass(frozen=True)
@@ -36,36 +47,40 @@ class FillOptions:
     """
 
     model: Annotated[
-        str | None, Form(max_length=100, description="A name of `GET /api/v1/models`.")
+        Annotated[str, Field(max_length=100)] | Absent,
+        Form(description="A name of `GET /api/v1/models`."),
     ] = None
     preset: Annotated[Preset, Form(description="How long and how to search.")] = "balanced"
     weighting: Annotated[
-        Weighting | None, Form(description="Weight of a known pixel by its distance to the hole.")
+        Weighting | Absent, Form(description="Weight of a known pixel by its distance to the hole.")
     ] = None
-    norm: Annotated[Norm | None, Form(description="Norm of the context loss.")] = None
-    prior_weight: Annotated[
-        float | None, Form(ge=0, le=1000, allow_inf_nan=False, description="λ of the prior loss.")
+    norm: Annotated[Norm | Absent, Form(description="Norm of the context loss.")] = None
+    prior_weight: Annotated[Weight | Absent, Form(description="λ of the prior loss.")] = None
+    latent_weight: Annotated[Weight | Absent, Form(description="Weight of the latent term.")] = None
+    steps: Annotated[
+        Annotated[int, Field(ge=0, le=MAX_STEPS)] | Absent, Form(description="Steps of the search.")
     ] = None
-    latent_weight: Annotated[
-        float | None,
-        Form(ge=0, le=1000, allow_inf_nan=False, description="Weight of the latent term."),
-    ] = None
-    steps: Annotated[int | None, Form(ge=0, le=MAX_STEPS, description="Steps of the search.")] = (
-        None
-    )
-    start: Annotated[Start | None, Form(description="Where the search starts.")] = None
+    start: Annotated[Start | Absent, Form(description="Where the search starts.")] = None
     starts: Annotated[
-        int | None, Form(ge=1, le=MAX_STARTS, description="Starts, searched together.")
+        Annotated[int, Field(ge=1, le=MAX_STARTS)] | Absent,
+        Form(description="Starts, searched together."),
     ] = None
-    blending: Annotated[Blending | None, Form(description="How the fill meets its rim.")] = None
+    blending: Annotated[Blending | Absent, Form(description="How the fill meets its rim.")] = None
     candidates: Annotated[
         int, Form(ge=1, le=MAX_CANDIDATES, description="Different fills, best first.")
     ] = 1
     seed: Annotated[int, Form(ge=0, le=2**53 - 1, description="Seed of the random starts.")] = 0
-    eyes: Annotated[
-        list[Annotated[str, Field(pattern=_EYES)]] | None,
+    frame: Annotated[
+        str,
         Form(
-            max_length=16,
+            pattern=f"^(auto|face|whole|{_FOUR})$",
+            description="Where the model looks: at faces, at the whole picture, or at the box "
+            "`left,top,right,bottom`.",
+        ),
+    ] = "auto"
+    eyes: Annotated[
+        Annotated[list[Eyes], Field(max_length=16)] | Absent,
+        Form(
             description="Where a face is: `x1,y1,x2,y2`, its left and right eye in the picture, in "
             "pixels. Repeat the field for more faces.",
         ),
@@ -83,11 +98,17 @@ class Problem(BaseModel):
     detail: str = Field(description="One sentence: what is wrong and what to do.")
 
 
-class FrameInfo(BaseModel, extra="allow"):
-    """A square of the picture that the model looked at."""
+class FrameInfo(BaseModel):
+    """A square of the picture that the model looks at, in pixels of the upright picture."""
 
-    corners: list[tuple[float, float]] = Field(
-        description="Upper left, upper right, lower right, lower left corner, in pixels."
+    x: float = Field(description="Centre, from the left border.")
+    y: float = Field(description="Centre, from the upper border.")
+    side: float
+    angle: float = Field(description="Degrees by which its upper edge is turned clockwise.")
+    corners: list[Point] = Field(description="Upper left first, then clockwise.")
+    eyes: list[Point] = Field(description="Where the eyes of an aligned face lie, the left first.")
+    score: float | None = Field(
+        default=None, description="How surely there is a face; null where it was pointed at."
     )
 
 
@@ -111,9 +132,46 @@ class JobInfo(BaseModel):
     height: int | None = None
     candidates: list[CandidateInfo] = Field(default=[], description="The fills, best first.")
     frames: list[FrameInfo] = Field(default=[], description="Where the model looked.")
+    warnings: list[str] = Field(default=[], description="What the user should know of the fill.")
     report: dict[str, Any] | None = Field(
         default=None, description="As `aleph inpaint --json` prints it."
     )
+
+
+_CORNERS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_PREVIEW = {
+    "type": "object",
+    "required": ["image", "corners"],
+    "properties": {
+        "image": {"type": "string", "description": "G(z) as a data URL."},
+        "corners": {**_CORNERS, "description": "Where it lies in the picture, as of a frame."},
+    },
+}
+_EVENT_DATA = {
+    "type": "object",
+    "properties": {
+        "position": {"type": "integer", "description": "Of `queued`: 1 is the next."},
+        "step": {"type": "integer", "description": "Of `step`, from 0."},
+        "steps": {"type": "integer", "description": "Of `step`: how many there will be."},
+        "loss": {"type": "number", "description": "Of `step`: the least total loss so far."},
+        "previews": {"type": "array", "items": _PREVIEW, "description": "Of some `step`."},
+        "error": {"type": "string", "description": "Of `failed` and `cancelled`."},
+    },
+}
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["queued", "running", "step", "done", "failed", "cancelled"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": _EVENT_DATA,
+        },
+    },
+}
+"""A server-sent event of a job (OpenAPI 3.2, `itemSchema`)."""
 
 
 class ModelInfo(BaseModel):
@@ -134,6 +192,10 @@ class Models(BaseModel):
     presets: list[str]
     weightings: list[str]
     eyes: bool = Field(description="Whether faces can be pointed at by `eyes`.")
+    frames: bool = Field(description="Whether `POST /api/v1/frames` can find faces.")
+    frame_eyes: list[Point] = Field(
+        description="Where the eyes of an aligned face lie in its frame, which spans 0 to 1."
+    )
     max_candidates: int
     max_steps: int
     max_pixels: int

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from PIL import Image, UnidentifiedImageError
 
@@ -93,16 +94,33 @@ class Upload:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def keep_upload(image: bytes, mask: bytes, pixels: int, root: Path) -> Upload:
-    """Check a picture and its mask and write them into a new private folder below `root`.
+class Uploads:
+    """A context with a private folder that uploads are kept in.
 
-    Raises:
-        TooManyPixels: if one is too large.
-        InputError: if one cannot be used.
+    Args:
+        pixels: Largest width × height of a picture.
     """
-    form = inspect_picture(image, "image", pixels)
-    inspect_picture(mask, "mask", pixels)
-    upload = Upload(Path(tempfile.mkdtemp(dir=root)), form)
-    upload.image.write_bytes(image)
-    upload.mask.write_bytes(mask)
-    return upload
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels = pixels
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="aleph-", ignore_cleanup_errors=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._folder.cleanup()
+
+    def keep(self, image: bytes, mask: bytes) -> Upload:
+        """Check a picture and its mask and write them into a new folder.
+
+        Raises:
+            TooManyPixels: if one is too large.
+            InputError: if one cannot be used.
+        """
+        form = inspect_picture(image, "image", self._pixels)
+        inspect_picture(mask, "mask", self._pixels)
+        upload = Upload(Path(tempfile.mkdtemp(dir=self._folder.name)), form)
+        upload.image.write_bytes(image)
+        upload.mask.write_bytes(mask)
+        return upload

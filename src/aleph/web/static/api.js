@@ -65,6 +65,11 @@ export const animation = (id, format) => blob(`jobs/${id}/animation?format=${for
 export const weights = (mask, weighting) =>
   blob("weights", { method: "POST", body: form({ mask, weighting }) });
 
+/** Frames of the faces that the hole of a picture touches. */
+export async function frames(image, mask) {
+  return (await call("frames", { method: "POST", body: form({ image, mask }) })).json();
+}
+
 /** A picture that this browser cannot read, as one that it can, and its true size. */
 export async function display(image) {
   const answer = await call("display", { method: "POST", body: form({ image }) });

@@ -26,8 +26,9 @@ export class Editor extends EventTarget {
   picture = null; // {name, blob, bitmap, width, height}: what was opened
   base = null; // {blob, bitmap, candidate}: what the hole is in
   mask = null;
-  fill = null; // {candidates, taken, frames}
-  eyes = []; // [[{x, y}, {x, y}], …]
+  fill = null; // {candidates, taken, seed}
+  frames = []; // where the model looks, as far as is known
+  framed = false; // whether the user has set them: then they are what it is told
   format = null; // of the picture that was opened, once the server has told
   history = new History();
 
@@ -40,9 +41,15 @@ export class Editor extends EventTarget {
     this.base = { blob: picture.blob, bitmap: picture.bitmap, candidate: null };
     this.mask = new Mask(picture.width, picture.height);
     this.fill = this.format = null;
-    this.eyes = [];
+    this.frames = [];
+    this.framed = false;
     this.history = new History();
     this.changed();
+  }
+
+  /** Whether there is something to fill and something to go by. */
+  get hasHole() {
+    return Boolean(this.mask) && !this.mask.empty && !this.mask.full;
   }
 
   get taken() {

@@ -2,9 +2,10 @@
 
 import * as api from "./api.js";
 import { Editor } from "./editor.js";
+import { Frame } from "./frames.js";
 import { download, pictureAmong, readPicture, stem } from "./files.js";
 import { maskPixels } from "./mask.js";
-import { $, readOptions, showCandidates, showOffer, showSamples } from "./panel.js";
+import { $, readOptions, showCandidates, showFaces, showOffer, showSamples } from "./panel.js";
 import { listen } from "./pointer.js";
 import { heat, Scene } from "./scene.js";
 import { search } from "./search.js";
@@ -12,12 +13,17 @@ import { makeTools } from "./tools.js";
 import { View } from "./view.js";
 
 const HANDLE = 12;
+const POINTER = 5;
+const STROKES_APART = 500; // milliseconds
 const canvas = $("canvas");
 const editor = new Editor();
 const view = new View(canvas);
 const scene = new Scene(canvas, view, editor);
 const tools = makeTools(editor);
 let toolName = "brush";
+let offer = {}; // what the server can do
+let facesAsked = 0;
+let looking = 0; // requests for faces under way
 let running = null; // an AbortController
 let heldCompare = null;
 let penDown = false; // by the keyboard
@@ -27,11 +33,11 @@ const tool = () => tools[toolName];
 // ---- what is shown
 
 function refresh() {
-  const { mask, fill, history, picture } = editor;
+  const { fill, history, picture } = editor;
   const state = !picture ? "empty" : running ? "searching" : fill ? "filled" : "painting";
   document.body.dataset.state = state;
   $("file-name").textContent = picture?.name ?? "";
-  $("fill").disabled = !picture || Boolean(fill) || mask.empty || mask.full;
+  $("fill").disabled = Boolean(fill) || !editor.hasHole;
   $("undo").disabled = Boolean(running) || !history.done.length;
   $("redo").disabled = Boolean(running) || !history.undone.length;
   $("save").disabled = Boolean(running) || !editor.savable;
@@ -39,24 +45,32 @@ function refresh() {
     $(id).disabled = Boolean(running || fill);
   }
   $("size-value").textContent = picture ? `${Math.round(2 * radius())} px` : "";
-  scene.frames = $("show-frames").checked ? (fill?.frames ?? []) : [];
-  if (running && scene.previews && $("show-frames").checked) {
-    const corners = scene.previews.map((preview) => preview.corners);
-    scene.frames = corners.filter((frame) => !isWhole(frame));
-  }
   scene.tool = tool();
   scene.searching = Boolean(running);
+  scene.frames = shownFrames();
+  showFaces(editor, offer, looking > 0);
   showCandidates(fill, (index) => attempt(() => editor.take(index)));
   if (!running) say(hint(state));
   scene.draw();
 }
 
-function isWhole([, , corner]) {
-  return corner[0] === editor.picture.width && corner[1] === editor.picture.height;
+/** Corners of the frames to show. */
+function shownFrames() {
+  if (!$("show-frames").checked && !(tool().framing && !running)) return [];
+  if (!running || !scene.previews) return editor.frames.map(({ corners }) => corners);
+  const corners = scene.previews.map((preview) => preview.corners.map(([x, y]) => ({ x, y })));
+  return corners.filter((frame) => !isWhole(frame));
+}
+
+/** Whether a frame's corners are those of the whole picture, which needs no outline. */
+function isWhole([first, , third]) {
+  const { width, height } = editor.picture;
+  return first.x <= 0 && first.y <= 0 && third.x >= width && third.y >= height;
 }
 
 function hint(state) {
   if (state === "painting") {
+    if (tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
     if (editor.mask.full) return "Something of the picture must be left: erase a part.";
     if (editor.mask.empty) return "Paint over what is damaged or missing.";
   }
@@ -103,6 +117,38 @@ async function open(blob, name) {
   });
 }
 
+/** Look for faces at the hole once it has not changed for a moment. */
+async function lookForFaces() {
+  const asked = ++facesAsked;
+  const { framed, frames, fill, hasHole } = editor;
+  if (framed || fill || running || !offer.frames) return;
+  if (!hasHole) {
+    editor.frames = [];
+    if (frames.length) refresh();
+    return;
+  }
+  await new Promise((resolve) => setTimeout(resolve, STROKES_APART));
+  // The search looks for itself: here no failure needs to be told.
+  if (asked === facesAsked && !running && editor.hasHole) await findFaces().catch(() => {});
+}
+
+/** Find the faces at the hole; what is set meanwhile, or another picture, is left alone. */
+async function findFaces() {
+  const { picture, base, mask, framed } = editor;
+  looking++;
+  refresh();
+  try {
+    const hole = await mask.png();
+    const found = (await api.frames(base.blob, hole)).map((frame) => new Frame(frame));
+    if (editor.picture !== picture || editor.framed !== framed) return;
+    if (framed) editor.set({ frames: found, framed: false });
+    else editor.frames = found;
+  } finally {
+    looking--;
+    refresh();
+  }
+}
+
 async function openSample(name, image, mask) {
   await open(image, name);
   await useMask(mask);
@@ -147,7 +193,7 @@ const saveAnimation = () =>
 // ---- filling
 
 async function fill(seed) {
-  if (running || !editor.picture || editor.mask.empty || editor.mask.full) return;
+  if (running || !editor.hasHole) return;
   const more = editor.fill;
   if (more && seed === undefined) return;
   running = new AbortController();
@@ -163,6 +209,7 @@ async function fill(seed) {
         if (!mine.ended) progress(event);
       });
       editor.format ??= info.format;
+      complain(info.warnings.join(" "));
       editor.fill = more;
       finish(more, candidates, info, mine.seed);
     } finally {
@@ -181,10 +228,16 @@ function finish(more, candidates, info, seed) {
     fill: {
       candidates: [...before, ...candidates],
       taken: before.length,
-      frames: info.frames.map(({ corners }) => corners).filter((frame) => !isWhole(frame)),
       seed,
     },
+    ...(editor.framed ? {} : { frames: framesOf(info) }),
   });
+}
+
+/** The frames in which a job was filled. */
+function framesOf(info) {
+  const frames = info.frames.map((frame) => new Frame(frame));
+  return frames.filter(({ corners }) => !isWhole(corners));
 }
 
 function progress({ state, step, steps, loss, position, previews }) {
@@ -208,8 +261,7 @@ let weightsAsked = 0;
 
 async function refreshWeights() {
   const asked = ++weightsAsked;
-  const wanted = $("show-weights").checked && editor.picture && !editor.mask.empty && !editor.mask.full;
-  if (!wanted) {
+  if (!$("show-weights").checked || !editor.hasHole) {
     scene.weights = null;
     return scene.draw();
   }
@@ -293,7 +345,7 @@ function steer(event) {
   const way = ways[event.key];
   if (!way && event.key !== "Enter") return false;
   const { width, height } = editor.picture;
-  const size = paints() ? radius() : 1;
+  const size = paints() ? radius() : POINTER / view.scale;
   const here = scene.cursor ?? { x: width / 2, y: height / 2 };
   const stride = event.shiftKey ? 1 : Math.max(1, radius());
   if (way) {
@@ -312,7 +364,7 @@ function steer(event) {
 
 // ---- keys and buttons
 
-const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", f: "eyes", h: "hand" };
+const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", f: "faces", h: "hand" };
 
 const KEYS = {
   "[": () => resize(-4),
@@ -382,6 +434,7 @@ onClick("edit", () => editor.set({ fill: null }));
 onClick("cancel", () => running?.abort());
 onClick("clear", () => editor.noteMask(editor.mask.clear()));
 onClick("invert", () => editor.noteMask(editor.mask.invert()));
+onClick("find-faces", () => attempt(findFaces));
 onClick("load-mask", () => $("mask-file").click());
 onClick("save-mask", async () =>
   download(await editor.mask.png(), `${stem(editor.picture.name)}-mask.png`),
@@ -441,6 +494,7 @@ if (localStorage.getItem("theme")) theme(localStorage.getItem("theme"));
 editor.addEventListener("change", () => {
   refresh();
   refreshWeights();
+  lookForFaces();
 });
 new ResizeObserver(() => {
   view.resized();
@@ -448,6 +502,7 @@ new ResizeObserver(() => {
 }).observe(canvas);
 choose("brush");
 attempt(async () => {
-  showOffer(await api.models());
+  offer = await api.models();
+  showOffer(offer);
   await showSamples((...sample) => attempt(() => openSample(...sample)));
 });

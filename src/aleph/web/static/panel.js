@@ -1,11 +1,12 @@
 // The options, the samples, the results: what is listed on the page.
 
 import * as api from "./api.js";
+import { Frame } from "./frames.js";
 
 const EFFORTS = {
   fast: "Fast",
   balanced: "Balanced",
-  best: "Best",
+  thorough: "Thorough",
   yeh2017: "As published (Yeh et al. 2017)",
 };
 
@@ -24,7 +25,10 @@ export function showOffer(offer) {
   );
   $("weighting").append(...offer.weightings.map((name) => option(name, name.replace("-", " "))));
   $("count").max = offer.max_candidates;
-  document.querySelector('[data-tool="eyes"]').hidden = !offer.eyes;
+  document.querySelector('[data-tool="faces"]').hidden = !offer.eyes;
+  $("faces").hidden = !offer.eyes && !offer.frames;
+  $("find-faces").hidden = !offer.frames;
+  Frame.eyes = offer.frame_eyes;
 }
 
 /** The options as the API takes them. */
@@ -36,14 +40,30 @@ export function readOptions(editor) {
     candidates: String(clamped($("count"))),
     seed: String(clamped($("seed"))),
   };
-  const words = editor.eyes.map((pair) => pair.flatMap(({ x, y }) => [x.toFixed(2), y.toFixed(2)]));
-  return words.length ? { ...options, eyes: words.map((eyes) => eyes.join(",")) } : options;
+  if (!editor.framed) return options;
+  const numbers = ({ eyes }) => eyes.flatMap(({ x, y }) => [x.toFixed(2), y.toFixed(2)]);
+  return { ...options, eyes: editor.frames.map((frame) => numbers(frame).join(",")) };
 }
 
 function clamped(input) {
   const value = Math.round(Number(input.value)) || 0;
   input.value = Math.min(Math.max(value, Number(input.min)), Number(input.max));
   return input.value;
+}
+
+/** Say how many faces are known, and how they came to be known. */
+export function showFaces(editor, offer, looking) {
+  $("find-faces").disabled = looking || !editor.hasHole;
+  $("faces-note").textContent = facesNote(editor, offer, looking);
+}
+
+function facesNote({ frames, framed, hasHole }, offer, looking) {
+  if (looking) return "Looking for faces…";
+  const count = frames.length === 1 ? "1 face" : `${frames.length || "No"} faces`;
+  if (framed && frames.length) return `${count} marked: the model looks only there.`;
+  const help = offer.eyes ? "Click two eyes to mark one (F)." : "";
+  if (!offer.frames) return help;
+  return hasHole ? `${count} found at the hole. ${help}` : `Faces at the hole will be found. ${help}`;
 }
 
 /** Offer the samples; `open` gets the picture and the mask of the chosen one. */
@@ -85,8 +105,9 @@ export function showCandidates(fill, take) {
       button.setAttribute("role", "radio");
       button.setAttribute("aria-checked", String(chosen));
       button.tabIndex = chosen ? 0 : -1;
-      button.setAttribute("aria-label", `Result ${index + 1}, loss ${candidate.loss.toFixed(3)}`);
-      button.title = `Loss ${candidate.loss.toFixed(4)}`;
+      const name = `Result ${index + 1}${loss(candidate)}`;
+      button.setAttribute("aria-label", name);
+      button.title = name;
       picture.alt = "";
       candidate.thumbnail().then((blob) => (picture.src = candidate.url ??= URL.createObjectURL(blob)), () => {});
       button.append(picture);
@@ -96,3 +117,6 @@ export function showCandidates(fill, take) {
   );
   if (focused) shown.children[fill?.taken]?.focus();
 }
+
+/** What a fill without any frame, mended from its surroundings, does not have. */
+const loss = (candidate) => (candidate.loss === undefined ? "" : `, loss ${candidate.loss.toFixed(4)}`);

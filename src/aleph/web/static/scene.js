@@ -1,13 +1,16 @@
 // Draws the stage: picture, hole, previews, fills, overlays, cursor.
 
+import { CROSS } from "./tools.js";
+
 const TINT = 0.55;
+const MARK = 8; // CSS pixels, radius of a knob
 const PREVIEW_SIDE = 1024;
 const SMOOTH_BELOW = 12;
 
 export class Scene {
   previews = null; // [{picture, corners}] of the running search
   weights = null; // a bitmap
-  frames = []; // [[[x, y] × 4], …]
+  frames = []; // [[{x, y} × 4], …]
   compare = 0; // share of the picture, from the left, that shows the state before
   cursor = null; // {x, y, radius} in pixels of the picture
   tool = null;
@@ -58,7 +61,8 @@ export class Scene {
     context.clip();
     context.drawImage(bitmap, 0, 0, width, height);
     context.restore();
-    if (this.compare < 1) this.line([[width * this.compare, 0], [width * this.compare, height]]);
+    const x = width * this.compare;
+    if (this.compare < 1) this.line([{ x, y: 0 }, { x, y: height }]);
   }
 
   /** The previews, cut to the hole. */
@@ -95,12 +99,10 @@ export class Scene {
 
   marks() {
     const { context, view, tool, cursor } = this;
-    for (const corners of this.frames) this.line([...corners, corners[0]], [6, 4]);
-    for (const [a, b] of this.editor.eyes) {
-      this.line([[a.x, a.y], [b.x, b.y]]);
-      for (const { x, y } of [a, b]) this.circle(x, y, 7 / view.scale);
-    }
-    if (tool?.first) this.circle(tool.first.x, tool.first.y, 7 / view.scale);
+    const framing = tool?.framing && !this.searching;
+    for (const corners of this.frames) this.line([...corners, corners[0]], framing ? [] : [6, 4]);
+    if (framing) this.handles();
+    if (tool?.first) this.circle(tool.first.x, tool.first.y, MARK / view.scale);
     if (tool) {
       context.beginPath();
       tool.trace(context);
@@ -109,15 +111,35 @@ export class Scene {
     if (cursor && !this.searching) this.circle(cursor.x, cursor.y, cursor.radius);
   }
 
+  /** What frames are held by: knobs at their corners, a cross at one; and where the eyes lie. */
+  handles() {
+    const size = MARK / this.view.scale;
+    for (const { corners, eyes } of this.editor.frames) {
+      for (const { x, y } of eyes) this.circle(x, y, size / 2);
+      corners.forEach(({ x, y }, corner) => {
+        this.circle(x, y, size, "#000a");
+        if (corner !== CROSS) return;
+        for (const way of [-1, 1]) {
+          const [dx, dy] = [size / 2.4, (way * size) / 2.4];
+          this.line([{ x: x - dx, y: y - dy }, { x: x + dx, y: y + dy }]);
+        }
+      });
+    }
+  }
+
   line(points, dashes = []) {
     this.context.beginPath();
-    for (const [x, y] of points) this.context.lineTo(x, y);
+    for (const { x, y } of points) this.context.lineTo(x, y);
     this.outline(dashes);
   }
 
-  circle(x, y, radius) {
+  circle(x, y, radius, inside = null) {
     this.context.beginPath();
     this.context.arc(x, y, radius, 0, 2 * Math.PI);
+    if (inside) {
+      this.context.fillStyle = inside;
+      this.context.fill();
+    }
     this.outline();
   }
 

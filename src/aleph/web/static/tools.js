@@ -1,6 +1,10 @@
 // What pointing does: each tool has down, move and up, in pixels of the picture.
 
-const GRAB = 14;
+import { Frame } from "./frames.js";
+
+const GRAB = 16; // CSS pixels within which a handle is held
+const STILL = 5; // CSS pixels up to which a press is a click
+export const CROSS = 1; // the corner that takes a frame away
 
 class Tool {
   constructor(editor) {
@@ -98,49 +102,86 @@ class Rectangle extends Shape {
   }
 }
 
-/** Two clicks mark a face; a mark can be dragged, and dragged out of the picture it is gone. */
-class Eyes extends Tool {
-  first = null;
-  held = null;
+/**
+ * Frames of faces: two clicks set one by its eyes; it is dragged as a whole, turned and scaled by
+ * a corner, and taken away by its cross or by dragging it out of the picture.
+ */
+class Faces extends Tool {
+  framing = true;
+  first = null; // the eye that was clicked
+  held = null; // {index, grip, start, before}
 
   down(point, { scale }) {
-    const near = ({ x, y }) => Math.hypot(x - point.x, y - point.y) * scale < GRAB;
-    this.editor.eyes.forEach((pair, face) => {
-      const eye = pair.findIndex(near);
-      if (eye >= 0) this.held = { face, eye };
-    });
-    if (this.held) {
-      this.before = this.editor.eyes;
-    } else if (this.first) {
-      const pair = [this.first, point].sort((a, b) => a.x - b.x);
-      this.first = null;
-      this.editor.set({ eyes: [...this.editor.eyes, pair] });
-    } else {
-      this.first = point;
+    if (this.editor.fill) this.editor.set({ fill: null });
+    this.scale = scale;
+    this.held = { ...this.grip(point), start: point, before: this.editor.frames, dragged: false };
+  }
+
+  /** What of which frame is pressed. */
+  grip(point) {
+    const frames = this.editor.frames;
+    for (let index = frames.length - 1; index >= 0; index--) {
+      const reach = Math.min(GRAB / this.scale, frames[index].side / 3);
+      const near = ({ x, y }) => Math.hypot(x - point.x, y - point.y) < reach;
+      const corner = frames[index].corners.findIndex(near);
+      if (corner >= 0) return { index, grip: corner === CROSS ? "cross" : "corner" };
     }
+    const index = frames.findLastIndex((frame) => frame.contains(point));
+    return { index, grip: index < 0 ? null : "inside" };
   }
 
   move(point) {
     if (!this.held) return;
-    const { face, eye } = this.held;
-    this.editor.eyes = this.editor.eyes.map((pair, i) =>
-      i === face ? pair.map((old, j) => (j === eye ? point : old)) : pair,
-    );
+    const { index, grip, start, before } = this.held;
+    this.held.dragged ||= Math.hypot(point.x - start.x, point.y - start.y) * this.scale > STILL;
+    if (!this.held.dragged || !["corner", "inside"].includes(grip)) return;
+    const frame = before[index];
+    const changed =
+      grip === "corner"
+        ? frame.pulled(start, point)
+        : frame.moved(point.x - start.x, point.y - start.y);
+    this.editor.frames = before.with(index, changed);
   }
 
   up() {
     if (!this.held) return;
+    const { index, grip, start, before, dragged } = this.held;
     const { width, height } = this.editor.picture;
     const inside = ({ x, y }) => x >= 0 && y >= 0 && x <= width && y <= height;
-    const eyes = this.editor.eyes.filter((pair) => pair.every(inside));
-    this.editor.eyes = this.before;
+    const frames = this.editor.frames.filter(inside);
+    this.abandonDrag(before);
+    if (grip === "cross") this.put(before.toSpliced(index, 1));
+    else if (dragged && grip) this.put(frames);
+    else if (!dragged) this.click(start);
+  }
+
+  /** The first or the second eye; a frame about the same face is replaced. */
+  click(point) {
+    if (!this.first) {
+      this.first = point;
+      return;
+    }
+    const apart = Math.hypot(point.x - this.first.x, point.y - this.first.y);
+    if (apart * this.scale < STILL || apart < 2) return;
+    const [left, right] = [this.first, point].sort((a, b) => a.x - b.x);
+    const frame = Frame.fromEyes(left, right);
+    this.first = null;
+    const others = this.editor.frames.filter((old) => !old.contains(frame) && !frame.contains(old));
+    this.put([...others, frame]);
+  }
+
+  put(frames) {
+    this.editor.set({ frames, framed: true });
+  }
+
+  abandonDrag(before) {
+    this.editor.frames = before;
     this.held = null;
-    this.editor.set({ eyes });
   }
 
   abandon() {
-    if (this.held) this.editor.eyes = this.before;
-    this.held = this.first = null;
+    if (this.held) this.abandonDrag(this.held.before);
+    this.first = null;
   }
 }
 
@@ -150,7 +191,7 @@ export function makeTools(editor) {
     eraser: new Eraser(editor),
     rectangle: new Rectangle(editor),
     lasso: new Lasso(editor),
-    eyes: new Eyes(editor),
+    faces: new Faces(editor),
     hand: new Tool(editor),
   };
 }
