@@ -111,6 +111,8 @@ def test_a_square_photo_is_its_own_frame_where_a_face_fills_it_or_none_is_found(
     (chosen,) = choose(image, hole, Wish(), TINY, finder(Placement(33, 28, 30)))
     assert chosen.how == "detector"
     assert choose(image, hole, Wish("face"), TINY, finder()) == []
+    with pytest.raises(InputError, match="no detector"):
+        choose(image, hole, Wish("face"), TINY, None)
     assert choose(noise(HEIGHT, WIDTH), a_hole(), Wish(), TINY, finder()) == []
 
 

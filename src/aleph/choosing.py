@@ -162,7 +162,8 @@ def choose(
             photo, and of any other the largest square that lies over most of the hole.
 
     Raises:
-        InputError: if a frame that the user gave, or the only one there is, has too little known.
+        InputError: if a frame that the user gave, or the only one there is, has too little known;
+            or if faces are to be found without a detector.
     """
     resolution, limit = config.resolution, MOST_UNEXPLAINED.get(config.kind, 1.0)
     if wish.eyes:
@@ -172,11 +173,22 @@ def choose(
     if wish.frame == "whole":
         return [Chosen(frame_whole(pixels, hole, resolution), "whole")]
     if find is None:
+        if wish.frame == "face":
+            raise InputError(
+                "the model names no detector to find faces with: point at them by their eyes, or "
+                "give a box"
+            )
         square = largest_square(hole)
         how: How = "whole" if hole.shape[0] == hole.shape[1] else "square"
         return [Chosen(frame_at(pixels, hole, square, resolution), how)]
-    found = find(pixels, hole)
-    tried = [(f.placement, f.score) for f in found]
+    return _detected(pixels, hole, wish, resolution, limit, find)
+
+
+def _detected(
+    pixels: Pixels, hole: Hole, wish: Wish, resolution: int, limit: float, find: Finder
+) -> list[Chosen]:
+    """Return what the detector finds; for a square photo maybe all of it, if that is wished for."""
+    tried = [(found.placement, found.score) for found in find(pixels, hole)]
     detected = _tried(pixels, hole, tried, "detector", resolution, limit)
     if wish.frame == "face" or hole.shape[0] != hole.shape[1]:
         return detected

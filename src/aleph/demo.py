@@ -92,7 +92,7 @@ def run_demo(
     image = portrait()
     hole = scratches(image.shape[:2], seed)
     inpainter = Inpainter.from_pretrained(model)
-    result = inpainter(image, hole, seed=seed, on_step=on_step)
+    result = inpainter(image, hole, seed=seed, on_step=on_step, frame="whole")
     names = ("original.png", "damaged.png", "mask.png", "filled.png", "figure.png", "search.gif")
     original, damaged, mask, filled, figure, animation = (folder / name for name in names)
     write_image(image, original)
