@@ -411,7 +411,7 @@ def framed(visit: Visit, address: str, tmp_path: Path) -> Page:
 
     def offer(route: Route) -> None:
         models = route.fetch().json()
-        route.fulfill(json={**models, "frames": True, "eyes": True, "frame_eyes": EYES})
+        route.fulfill(json={**models, "frames": True, "frame_eyes": EYES})
 
     page.route("**/api/v1/models", offer)
     page.route("**/api/v1/frames", lambda route: route.fulfill(json=[found]))

@@ -27,7 +27,7 @@ from starlette.concurrency import run_in_threadpool
 from aleph.config import Preset, Weighting
 from aleph.errors import AlephError
 from aleph.placement import EYES
-from aleph.web.engine import Engine, Fill, displayable, takes_eyes, used_frames, weight_map
+from aleph.web.engine import Engine, Fill, displayable, used_frames, weight_map
 from aleph.web.jobs import Draining, Job, Jobs, QueueFull
 from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS, Limits
 from aleph.web.samples import SAMPLES, sample_image, sample_mask
@@ -293,7 +293,6 @@ def _add_tools(router: APIRouter, service: Service) -> None:
             models=[ModelInfo(**facts) for facts in engine.models()],
             presets=list(get_args(Preset)),
             weightings=list(get_args(Weighting)),
-            eyes=takes_eyes(),
             frames=engine.finder is not None,
             frame_eyes=[list(eye) for eye in EYES],
             max_candidates=MAX_CANDIDATES,

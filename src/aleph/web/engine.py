@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import io
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aleph.choosing import Finder
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name
-from aleph.images import Pixels, open_picture
-from aleph.masks import Hole, read_hole
+from aleph.images import open_picture
+from aleph.masks import read_hole
 from aleph.photos import decode_photo, read_photo
 from aleph.placement import Placement
 from aleph.web.jobs import Job
@@ -28,28 +29,9 @@ from aleph.web.uploads import Upload
 from aleph.weighting import context_weight
 
 if TYPE_CHECKING:
-    from aleph.inpainter import Inpainter, Inpainting
+    from aleph.inpainter import Inpainter, Inpainting, SearchedFrame
     from aleph.search import SearchStep
 
-
-class SearchedFrame(Protocol):
-    """A square of the photo that is searched."""
-
-    @property
-    def placement(self) -> Placement:
-        """Where it lies, in pixels of the photo."""
-
-
-class Found(SearchedFrame, Protocol):
-    """A face that was found."""
-
-    @property
-    def score(self) -> float:
-        """How surely there is a face."""
-
-
-FrameFinder = Callable[[Pixels, Hole], Sequence[Found]]
-"""Finds the faces that the hole of a photo touches: uint8 (H, W, 3) and boolean (H, W)."""
 
 _PREVIEW_QUALITY = 85
 _WEIGHT_FLOOR = 1e-3
@@ -108,7 +90,7 @@ class Engine:
         device: str = "auto",
         default_model: str | None = None,
         preview_interval: float = 0.08,
-        finder: FrameFinder | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self.device, self._default, self._interval = device, default_model, preview_interval
         self.finder = finder
@@ -146,8 +128,6 @@ class Engine:
         names = [model["name"] for model in self.models()]
         if options.model is not None and options.model not in names:
             raise InputError(unknown_name("model", options.model, names))
-        if options.eyes and not takes_eyes():
-            raise InputError("this version cannot be pointed at faces: leave 'eyes' out")
 
     def frames(self, image: bytes, mask: bytes) -> list[FrameInfo]:
         """Find the faces that the hole of a picture touches, the surest first.
@@ -171,11 +151,6 @@ class Engine:
         inpainter = self._inpainter(options.model)
         photo = read_photo(upload.image)
         previews = _Previews(job, photo.shape, self._interval)
-        extra: dict[str, Any] = {"frame": _frame(options.frame)}
-        if _takes("on_frames"):
-            extra["on_frames"] = previews.place
-        if options.eyes:
-            extra["eyes"] = [_numbers(eyes) for eyes in options.eyes]
         inpainting = inpainter(
             photo,
             upload.mask,
@@ -184,8 +159,10 @@ class Engine:
             seed=options.seed,
             on_step=previews,
             record=True,
+            frame=_frame(options.frame),
+            eyes=[_numbers(eyes) for eyes in options.eyes or []],
+            on_frames=previews.place,
             **options.overrides(),
-            **extra,
         )
         return Fill(inpainting, upload.format)
 
@@ -204,15 +181,29 @@ class Engine:
         return self._loaded[wanted]
 
 
-def takes_eyes() -> bool:
-    """Return whether the pipeline can be pointed at faces."""
-    return _takes("eyes")
+def default_finder(model: str | None, device: str) -> Finder | None:
+    """Return what finds the frames of a model, loaded when it is first asked; None if nothing does.
 
+    Args:
+        model: Name or folder of the model; the default one if None.
+        device: Where it shall run.
 
-def _takes(option: str) -> bool:
-    from aleph.inpainter import Inpainter
+    Raises:
+        ModelError: if there is no such model.
+    """
+    from aleph.zoo import DEFAULT_MODEL, find_model, read_config
 
-    return option in inspect.signature(Inpainter.__call__).parameters
+    detector = read_config(find_model(model or DEFAULT_MODEL)).detector
+
+    @cache
+    def load() -> Finder:
+        from aleph.finding import load_finder
+
+        finder = load_finder(detector, device)
+        assert finder is not None
+        return finder
+
+    return (lambda pixels, hole: load()(pixels, hole)) if detector else None
 
 
 def used_frames(report: dict[str, Any]) -> list[FrameInfo]:

@@ -191,7 +191,6 @@ class Models(BaseModel):
     models: list[ModelInfo]
     presets: list[str]
     weightings: list[str]
-    eyes: bool = Field(description="Whether faces can be pointed at by `eyes`.")
     frames: bool = Field(description="Whether `POST /api/v1/frames` can find faces.")
     frame_eyes: list[Point] = Field(
         description="Where the eyes of an aligned face lie in its frame, which spans 0 to 1."

@@ -16,7 +16,7 @@ import uvicorn
 
 from aleph.errors import InputError
 from aleph.web.app import Web, create_app
-from aleph.web.engine import Engine
+from aleph.web.engine import Engine, default_finder
 from aleph.web.guard import Door, is_loopback
 from aleph.web.limits import Limits
 
@@ -61,7 +61,12 @@ def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
         ModelError: if the default model is not there.
     """
     door = Door(settings.host, _token(settings), settings.names)
-    engine = Engine(settings.device, settings.model, settings.limits.preview_interval)
+    engine = Engine(
+        settings.device,
+        settings.model,
+        settings.limits.preview_interval,
+        default_finder(settings.model, settings.device),
+    )
     engine.models()
     web = create_app(engine, door, settings.limits)
     listening = _listen(settings.host, settings.port)

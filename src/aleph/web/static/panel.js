@@ -25,8 +25,6 @@ export function showOffer(offer) {
   );
   $("weighting").append(...offer.weightings.map((name) => option(name, name.replace("-", " "))));
   $("count").max = offer.max_candidates;
-  document.querySelector('[data-tool="faces"]').hidden = !offer.eyes;
-  $("faces").hidden = !offer.eyes && !offer.frames;
   $("find-faces").hidden = !offer.frames;
   Frame.eyes = offer.frame_eyes;
 }
@@ -61,7 +59,7 @@ function facesNote({ frames, framed, hasHole }, offer, looking) {
   if (looking) return "Looking for faces…";
   const count = frames.length === 1 ? "1 face" : `${frames.length || "No"} faces`;
   if (framed && frames.length) return `${count} marked: the model looks only there.`;
-  const help = offer.eyes ? "Click two eyes to mark one (F)." : "";
+  const help = "Click two eyes to mark one (F).";
   if (!offer.frames) return help;
   return hasHole ? `${count} found at the hole. ${help}` : `Faces at the hole will be found. ${help}`;
 }
