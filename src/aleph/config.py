@@ -354,8 +354,12 @@ PRESETS: dict[str, dict[str, Settings]] = {
     },
     "amortised": {
         "fast": Settings(SearchConfig(prior_weight=0.0, steps=0)),
-        "balanced": Settings(SearchConfig(prior_weight=0.0, latent_weight=0.01, steps=20)),
-        "thorough": Settings(SearchConfig(latent_weight=0.01, steps=60, starts=8)),
+        "balanced": Settings(
+            SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=20)
+        ),
+        "thorough": Settings(
+            SearchConfig(weighting="inverse", latent_weight=0.01, steps=60, starts=8)
+        ),
         "yeh2017": _YEH,
     },
 }
