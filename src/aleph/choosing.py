@@ -30,10 +30,10 @@ EyesLike = str | Sequence[float]
 FrameLike = str | Sequence[float]
 """`auto`, `face`, `whole`, or a box: left, top, right, bottom in pixels of the photo."""
 
-MOST_UNEXPLAINED: dict[ModelKind, float] = {"amortised": 0.40, "dcgan": 1.13}
-"""Share of the known pixels' variation that G(ẑ) may miss where it has found a face: 98 of 100
+MOST_UNEXPLAINED: dict[ModelKind, float] = {"amortised": 0.40, "dcgan": 1.03}
+"""Share of the known pixels' variation that G(ẑ) may miss where it has found a face: some 98 of 100
 damaged faces stay, placed exactly or 6 % of the side beside it, and of squares of pictures without
-a face 71 to 75 of 100 are dropped (`amortised`), 46 (`dcgan`): see docs/photos.md."""
+a face 4 of 5 are dropped (2 of 3 by a `dcgan`): see docs/photos.md."""
 
 _LIKE_WHOLE = 0.12
 """Mean distance of the corners, in sides, up to which a frame in a square photo is all of it."""

@@ -241,7 +241,8 @@ class _Coarse:
     A membrane spans the widest holes without inventing anything; what is finer than the reduced
     size is carried over from the known pixels as smoothly as by a thin plate. On 36 holes in four
     photographs (strokes of 2 to 6 and of 10 to 23 pixels, ellipses of 60 to 140) that gave 26.6,
-    21.8 and 19.8 dB, OpenCV's Navier-Stokes 25.7, 20.4 and 18.3, its Telea 25.3, 20.5 and 18.1.
+    21.8 and 19.8 dB, OpenCV's Navier-Stokes 25.7, 20.4 and 18.3, its Telea 25.3, 20.5 and 18.1
+    (`benchmarks/rest.py`).
     """
 
     def __init__(self, pixels: Pixels, hole: Hole, rectangle: Region) -> None:
