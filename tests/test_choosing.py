@@ -117,6 +117,17 @@ def test_a_square_photo_is_its_own_frame_where_a_face_fills_it_or_none_is_found(
 
 
 @pytest.mark.filterwarnings("ignore::aleph.MaskWarning")
+def test_a_small_square_photo_is_taken_for_a_crop_and_never_dropped() -> None:
+    side = 2 * TINY.resolution
+    hole = np.zeros((side, side), bool)
+    hole[: side // 2] = True
+    (chosen,) = choose(noise(side, side), hole, Wish(), TINY, finder())
+    assert (chosen.how, chosen.limit) == ("whole", None)
+    large = np.pad(hole, 1)
+    (chosen,) = choose(noise(side + 2, side + 2), large, Wish(), TINY, finder())
+    assert chosen.limit is not None
+
+
 def test_a_found_frame_of_which_too_little_is_known_is_left_out() -> None:
     hole = np.ones((HEIGHT, WIDTH), bool)
     hole[:, :5] = False

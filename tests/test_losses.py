@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from aleph.losses import context_loss, discriminator_loss, latent_loss, prior_loss
+from aleph.losses import (
+    context_loss,
+    discriminator_loss,
+    latent_loss,
+    posterior_divergence,
+    prior_loss,
+)
 
 # Two images of 1×2 pixels. |G − y| of the first, by channel (pixel 0, pixel 1):
 #   red (0.4, 0.0), green (0.0, 0.8), blue (0.2, 0.2); of the second 1.0 everywhere.
@@ -80,3 +86,15 @@ def test_discriminator_loss_is_low_only_if_both_kinds_are_told_apart() -> None:
     # at sea: 2 ln 2; right: 0; wrong: 200; three quarters sure of both: 2 ln 4/3
     expected = torch.tensor([2 * math.log(2), 0.0, 200.0, 2 * math.log(4 / 3)])
     torch.testing.assert_close(discriminator_loss(real, fake), expected)
+
+
+def test_the_divergence_between_two_posteriors_is_that_of_torch() -> None:
+    random = torch.Generator().manual_seed(0)
+    mean, log_variance, other, other_log = torch.randn((4, 5, 7), generator=random)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mean, (0.5 * log_variance).exp()),
+        torch.distributions.Normal(other, (0.5 * other_log).exp()),
+    ).sum(dim=1)
+    found = posterior_divergence(mean, log_variance, other, other_log)
+    torch.testing.assert_close(found, expected)
+    assert posterior_divergence(mean, log_variance, mean, log_variance).abs().max() < 1e-5

@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from aleph.config import TrainConfig
 from aleph.errors import InputError, TrainingError
 from aleph.inpainter import Inpainter
+from aleph.training.amortised import _Codes, _free_codes
 from aleph.training.average import averaged_copy, decay_at, update_average
 from aleph.training.data import (
     Batches,
@@ -38,6 +40,7 @@ from aleph.training.loop import Devices, Outcome, train
 from aleph.training.report import Reporter
 from aleph.training.run import create_run, extend_run, read_run
 from aleph.training.state import read_meta
+from aleph.training.step import Step
 from aleph.zoo import load_model, read_card
 from helpers import KINDS, TINY_TRAINING, files_below, noise, write_plain_pictures
 
@@ -656,3 +659,15 @@ def test_torchrun_trains_the_same_model(shared_run: Path, pictures: Path, tmp_pa
     out = train_with(torchrun, pictures, tmp_path)
     assert out.count("finished at step 6") == 1
     assert_same_state(shared_run, tmp_path / "run")
+
+
+def test_codes_that_belong_to_no_image_take_each_number_from_one_that_does() -> None:
+    random = torch.Generator().manual_seed(0)
+    whole = torch.randn((6, 9), generator=random)
+    wide = torch.zeros((12, 9))
+    codes = _Codes(wide, wide - 20.0, whole, whole)
+    step = Step.at(3, 0, SimpleNamespace(device=torch.device("cpu"), global_rank=0))  # type: ignore[arg-type]
+    mixed, guessed = _free_codes(codes, whole, step).split([6, 3])
+    assert torch.equal(mixed.sort(dim=0).values, whole.sort(dim=0).values)
+    assert not (mixed == whole).all(dim=1).any()
+    torch.testing.assert_close(guessed, torch.zeros(3, 9), atol=1e-3, rtol=0)
