@@ -14,7 +14,7 @@ def averaged_copy(network: nn.Module) -> nn.Module:
     return average.requires_grad_(False)
 
 
-def decay_at(images_seen: int, batch_size: int, half_life: int) -> float:
+def decay_at(images_seen: float, batch_size: int, half_life: int) -> float:
     """Return the share of the old average that one step keeps.
 
     The half-life grows with the run up to `half_life`, so that the first, bad weights are soon

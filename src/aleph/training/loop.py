@@ -255,7 +255,9 @@ class _Loop:
             real = torch.where(mirrored[:, None, None, None], real.flip(3), real)
         losses = self.recipe.step(real, step)
         size = self.config.batch_size
-        decay = decay_at(done * size, size, self.config.average_half_life)
+        half_life = self.config.average_half_life
+        # The first weights of a run that goes on from a model are good: nothing is to be forgotten.
+        decay = decay_at(math.inf if self.run.init else done * size, size, half_life)
         for role, average in self.recipe.averages.items():
             update_average(average, self.recipe.networks[role], decay)
         return losses
