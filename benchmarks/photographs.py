@@ -144,13 +144,18 @@ def group_damage() -> Hole:
 
 
 def fill(
-    inpainter: Inpainter, image: Pixels, hole: Hole, places: Sequence[Placement], given: bool
+    inpainter: Inpainter,
+    image: Pixels,
+    hole: Hole,
+    places: Sequence[Placement],
+    given: bool,
+    grain: bool = True,
 ) -> Inpainting:
     """Fill a picture; where the eyes are given, at these places."""
     eyes = [tuple(place.eyes.ravel().tolist()) for place in places] if given else None
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        result = inpainter(image, hole, eyes=eyes, record=False)
+        result = inpainter(image, hole, eyes=eyes, grain=grain, record=False)
     assert np.array_equal(result.image[~hole], image[~hole])
     return result
 
@@ -172,9 +177,7 @@ def draw_portrait(inpainter: Inpainter, out: Path, given: bool) -> list[Inpainti
     rows, close, results = [], [], []
     for hole in damages().values():
         result = fill(inpainter, image, hole, [IN_PORTRAIT], given)
-        plain = inpainter(
-            image, hole, eyes=[tuple(IN_PORTRAIT.eyes.ravel().tolist())], grain=False, record=False
-        )
+        plain = fill(inpainter, image, hole, [IN_PORTRAIT], given, grain=False)
         rows.append([result.damaged, result.image, image])
         shown = [result.damaged, plain.image, result.image, image]
         close.append(_cut(shown, IN_PORTRAIT, 1.25, 320))
