@@ -11,8 +11,11 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from aleph.images import encode_image
+from photographs import group, group_damage
 from served import serving
 
 CHROMIUM = "/usr/bin/chromium"
@@ -51,6 +54,18 @@ def open_sample(page: Page, number: int) -> None:
     """Open a sample with its hole."""
     page.click(f"#samples button:nth-child({number})")
     page.wait_for_selector("#fill:enabled")
+
+
+def open_group(page: Page) -> None:
+    """Open the group photograph of docs/photos.md with its damage and wait for its faces."""
+    image, hole = group(), group_damage()
+    mask = np.repeat(hole[:, :, None], 3, 2).astype(np.uint8) * np.uint8(255)
+    for field, pixels in (("#file", image), ("#mask-file", mask)):
+        data = encode_image(pixels, ".png")
+        page.set_input_files(field, {"name": "group.png", "mimeType": "image/png", "buffer": data})
+        page.wait_for_timeout(500)
+    until(page, "/[1-9] faces? found/.test(document.getElementById('faces-note').textContent)")
+    page.wait_for_timeout(200)
 
 
 def until(page: Page, condition: str) -> None:
@@ -94,6 +109,11 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
     page.fill("#compare", "50")
     page.mouse.move(5, 5)
     shoot(page, "desktop")
+
+    page = open_page(browser, address, DESKTOP)
+    open_group(page)
+    page.mouse.move(5, 5)
+    shoot(page, "faces")
 
     page = open_page(browser, address, DESKTOP, dark=True)
     open_sample(page, 2)
