@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -41,6 +41,7 @@ from aleph.search import SearchResult, latent_search, posterior_starts
 from aleph.training.data import Source, find_sources, load_squares
 from aleph.training.report import Reporter
 from aleph.weighting import context_weight
+from speed_measure import timed
 
 STEPS = (0, 5, 10, 20, 40, 80)
 STARTS = (1, 2, 4, 8)
@@ -217,18 +218,17 @@ def seconds_per_image(
     for starts in all_starts():
         for weight in PRIOR_WEIGHTS:
             for steps in (0, TIMED_STEPS):
-                measured[starts, weight, steps] = _median_seconds(
-                    lambda s=starts, w=weight, n=steps: inpainter.batch(  # type: ignore[misc]
-                        [image],
-                        [hole],
-                        preset="thorough",
-                        frame="whole",
-                        starts=s,
-                        prior_weight=w,
-                        steps=n,
-                    ),
-                    repeats,
+                run = functools.partial(
+                    inpainter.batch,
+                    [image],
+                    [hole],
+                    preset="thorough",
+                    frame="whole",
+                    starts=starts,
+                    prior_weight=weight,
+                    steps=steps,
                 )
+                measured[starts, weight, steps] = statistics.median(timed(run, repeats))
     return {
         point: measured[point.starts, point.prior_weight, 0]
         + point.steps
@@ -239,16 +239,6 @@ def seconds_per_image(
         )
         for point in grid()
     }
-
-
-def _median_seconds(run: Callable[[], object], repeats: int) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def results_table(

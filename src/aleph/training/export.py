@@ -24,7 +24,8 @@ def export_run(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> i
         out: The model folder to write; an older model there is replaced.
 
     Raises:
-        TrainingError: if there is no run, or no state of it yet.
+        TrainingError: if there is no run, or no state of it yet; or, where the latent space is to
+            be whitened, if the run's packed images are damaged or gone.
         OutputError: if the model folder cannot be written.
     """
     run = read_run(Path(folder))
