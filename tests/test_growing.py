@@ -88,3 +88,14 @@ def test_the_detector_of_the_first_weights_is_taken_over_unless_another_is_given
     assert detector(SMALL, None) == ""
     assert detector(SMALL, first) == "some-detector"
     assert detector(dataclasses.replace(SMALL, detector="other"), first) == "other"
+
+
+def test_frozen_weights_that_are_replaced_change_the_image(trained: Path) -> None:
+    _, stored = load_networks(trained)
+    generator = stored["generator"].eval().requires_grad_(False)
+    fresh = new_recipe(SMALL, TrainConfig(seed=9), CPU).networks["generator"]
+    z = torch.randn(2, SMALL.latent_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        generator(z)
+        generator.load_state_dict(fresh.state_dict())
+        assert torch.allclose(generator(z), fresh(z), atol=1e-5)

@@ -48,14 +48,27 @@ class ModulatedConv(nn.Module):
         self.style = nn.Linear(latent_dim, inputs)
         nn.init.normal_(self.style.weight, 0.0, 0.5 / math.sqrt(latent_dim))
         nn.init.ones_(self.style.bias)
+        self._known_power: tuple[tuple[int, int], Tensor] | None = None
+
+    def _power(self) -> Tensor:
+        """Return Σ w² over each kernel, float32 (outputs, inputs).
+
+        While the weights are frozen, as in a search of many steps, it is computed once.
+        """
+        state = (self.weight.data_ptr(), self.weight._version)
+        if self._known_power and self._known_power[0] == state and not self.weight.requires_grad:
+            return self._known_power[1]
+        power = self.weight.float().square().sum(dim=(2, 3))
+        self._known_power = None if self.weight.requires_grad else (state, power)
+        return power
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H, W)."""
         style = self.style(latent)  # (N, inputs)
-        power = self.weight.square().sum(dim=(2, 3))  # (outputs, inputs)
+        power = self._power()
         # In float32: squares of small numbers are what bfloat16 is worst at.
         with torch.autocast(x.device.type, enabled=False):
-            variance = style.float().square() @ power.float().T  # (N, outputs)
+            variance = style.float().square() @ power.T  # (N, outputs)
             # `_activate` scales its output; scaling these two instead saves a pass over the image,
             # for a leaky rectifier commutes with a positive factor.
             demodulation = torch.rsqrt(variance + 1e-8) * _GAIN
