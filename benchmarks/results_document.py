@@ -37,6 +37,8 @@ from results_words import (
     pairs_of_norms,
     prose,
     ranked_by_mask,
+    shipped_poisson,
+    shipped_weighting,
     yeh_differences,
 )
 
@@ -165,11 +167,12 @@ def _short_weighting(outcomes: Sequence[Outcome], model: str) -> str:
 
 
 def _short_lead(outcomes: Sequence[Outcome], model: str) -> str:
+    weighting = shipped_weighting(model)
     leads = [
         lead
         for outcome in of_model(outcomes, model, "l1")
         for lead in outcome.summary.leads
-        if (lead.first.weighting, lead.first.blending) == ("inverse-square", BLENDINGS[-1])
+        if (lead.first.weighting, lead.first.blending) == (weighting, BLENDINGS[-1])
     ]
     if not leads:
         return ""
@@ -178,7 +181,7 @@ def _short_lead(outcomes: Sequence[Outcome], model: str) -> str:
         f"{mask_text(mask)} {interval_text(by_mask[mask].difference)}" for mask in ordered(by_mask)
     ]
     return (
-        f"{model_text(model)}, `balanced` as it is shipped (`inverse-square`, `matern`), against "
+        f"{model_text(model)}, `balanced` as it is shipped (`{weighting}`, `matern`), against "
         f"the best classical fill of each mask in the same run, dB: {'; '.join(parts)}."
     )
 
@@ -207,8 +210,8 @@ def _short_yeh(outcomes: Sequence[Outcome]) -> str:
         return ""
     parts = [f"{mask_text(mask)} {interval_text(difference)}" for _, mask, difference in same]
     return (
-        f"{model_text(same[0][0])}, `balanced` with `inverse-square` against Yeh's procedure with "
-        f"the same generator, both blended by Poisson, {same[0][2].n} images, dB: "
+        f"{model_text(same[0][0])}, `balanced` against Yeh's procedure with the same generator, "
+        f"both blended by Poisson, {same[0][2].n} images, dB: "
         f"{'; '.join(parts)}."
     )
 
@@ -219,10 +222,9 @@ def _published(outcomes: Sequence[Outcome]) -> str:
         (name, *(number(values[mask], 1) for mask in masks)) for name, values in PUBLISHED.items()
     ]
     for model in models_of(outcomes):
-        means = _means_of(
-            outcomes, model, Setting("balanced", "", "inverse-square", "l1", "poisson")
-        )
-        name = f"{model_text(model)}, `balanced`, `inverse-square`, Poisson"
+        setting = shipped_poisson(model)
+        means = _means_of(outcomes, model, setting)
+        name = f"{model_text(model)}, `balanced`, `{setting.weighting}`, Poisson"
         rows += [_whole_row(name, means, masks)] if means else []
     for outcome in named(outcomes, ["yeh2017"]):
         means = {mean.mask: mean for mean in outcome.summary.means if mean.setting.searches}

@@ -27,6 +27,8 @@ from results_words import (
     pairs_of_norms,
     prose,
     ranked_by_mask,
+    shipped_poisson,
+    shipped_weighting,
     yeh_differences,
 )
 
@@ -231,25 +233,27 @@ def beside_classical(outcomes: Sequence[Outcome]) -> str:
     """Table the leads over the best classical fill of each mask."""
     rows = []
     for model in models_of(outcomes):
+        weighting = shipped_weighting(model)
         for outcome in of_model(outcomes, model, "l1"):
             for mask in ordered(outcome.stage.masks):
                 leads = [lead for lead in outcome.summary.leads if lead.mask == mask]
                 cells = {
                     lead.first.blending: interval_text(lead.difference)
                     for lead in leads
-                    if lead.first.weighting == "inverse-square"
+                    if lead.first.weighting == weighting
                 }
                 if cells:
                     names = [cells.get(blending, "") for blending in BLENDINGS]
-                    rows.append((model_text(model), mask_text(mask), leads[0].second.name, *names))
+                    first = (model_text(model), f"`{weighting}`", mask_text(mask))
+                    rows.append((*first, leads[0].second.name, *names))
     if not rows:
         return ""
     text = prose(
-        "Lead of `balanced` with `inverse-square`, l1, over the classical fill that is best on "
-        "that mask in the same run, PSNR of the hole, dB. 'Best' is chosen on these images, which "
-        "favours the classical side."
+        "Lead of `balanced` with the weighting that it is shipped with, l1, over the classical "
+        "fill that is best on that mask in the same run, PSNR of the hole, dB. 'Best' is chosen on "
+        "these images, which favours the classical side."
     )
-    head = ("model", "mask", "best classical", *BLENDINGS)
+    head = ("model", "weighting", "mask", "best classical", *BLENDINGS)
     return f"## Beside the classical fills\n\n{text}\n\n{table(head, rows)}"
 
 
@@ -264,13 +268,13 @@ def beside_yeh(outcomes: Sequence[Outcome]) -> str:
     rows = []
     for model in dict.fromkeys(model for model, _, _ in differences):
         cells = {mask: difference for m, mask, difference in differences if m == model}
-        own = Setting("balanced", "", "inverse-square", "l1", "poisson")
-        ratio = seconds / mean_seconds(of_model(outcomes, model, "l1"), own)
+        own = mean_seconds(of_model(outcomes, model, "l1"), shipped_poisson(model))
+        ratio = seconds / own
         texts = [cell_text(cells.get(mask)) for mask in MASKS]
         rows.append((model_text(model), *texts, f"1 / {ratio:.0f}"))
     steps = next(m.steps for m in yeh.summary.means if m.setting.searches)
     text = prose(
-        f"`balanced` with `inverse-square` and Poisson blending minus Yeh's procedure "
+        f"`balanced` with its own weighting and Poisson blending minus Yeh's procedure "
         f"({number(steps, 0)} steps, `box`, Poisson) with {model_text(yeh.stage.model)}, PSNR of "
         f"the hole, dB, over the {yeh.summary.images} images of that stage; last, the share of its "
         f"time ({number(seconds, 2)} s per image), taken in different runs."

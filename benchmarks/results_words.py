@@ -9,11 +9,12 @@ from typing import get_args
 
 import numpy as np
 
-from aleph.config import Weighting
+from aleph.config import Weighting, resolve_settings
 from aleph.evaluation.plan import Setting
 from aleph.evaluation.report import interval_text
 from aleph.evaluation.statistics import Difference
 from aleph.evaluation.summary import Ranked
+from aleph.zoo import find_model, read_config
 from results_stages import MASKS, Outcome, compare
 
 WEIGHTINGS = get_args(Weighting)
@@ -53,6 +54,17 @@ def models_of(outcomes: Sequence[Outcome]) -> list[str]:
 def model_text(model: str) -> str:
     """Return what a model is called in the text."""
     return f"`{Path(model).name}`"
+
+
+def shipped_weighting(model: str) -> str:
+    """Return what a model's `balanced` weighs by if nothing else is asked for."""
+    kind = read_config(find_model(model)).kind
+    return resolve_settings("balanced", kind).search.weighting
+
+
+def shipped_poisson(model: str) -> Setting:
+    """Return a model's `balanced` with its own weighting, blended as Yeh et al. do."""
+    return Setting("balanced", "", shipped_weighting(model), "l1", "poisson")
 
 
 def mask_text(mask: str) -> str:
@@ -132,12 +144,12 @@ def pairs_of_norms(outcomes: Sequence[Outcome], model: str) -> dict[tuple[str, s
 
 
 def yeh_differences(outcomes: Sequence[Outcome]) -> list[tuple[str, str, Difference]]:
-    """Return `balanced` with `inverse-square` and Poisson minus Yeh's procedure: model, mask, …."""
+    """Return `balanced` with Poisson blending minus Yeh's procedure: model, mask, difference."""
     found = []
     for yeh in named(outcomes, ["yeh2017"]):
         theirs = next(mean.setting.name for mean in yeh.summary.means if mean.setting.searches)
-        ours = Setting("balanced", "", "inverse-square", "l1", "poisson").name
         for model in models_of(outcomes):
+            ours = shipped_poisson(model).name
             for outcome in of_model(outcomes, model, "l1"):
                 if outcome.summary.resolution != yeh.summary.resolution:
                     continue
