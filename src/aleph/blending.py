@@ -40,7 +40,7 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 FORGETTING = 25.6
 """κ of `matern`, times the side of the frame."""
 
-SOFTENING = 1 / 128
+SOFTENING = 0.6 / 64
 """Blur of G(ẑ) beside known pixels, in sides of the frame."""
 
 _SOFT_REACH = 1 / 32
