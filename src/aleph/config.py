@@ -358,7 +358,9 @@ PRESETS: dict[str, dict[str, Settings]] = {
             SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=20)
         ),
         "thorough": Settings(
-            SearchConfig(weighting="inverse", latent_weight=0.01, steps=60, starts=8)
+            SearchConfig(
+                weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=40, starts=2
+            )
         ),
         "yeh2017": _YEH,
     },
