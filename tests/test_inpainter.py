@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,26 @@ def test_yeh2017_is_the_procedure_of_the_paper(kind: str) -> None:
     assert (search.latent_weight, search.clip, settings_.blending) == (0.0, True, "poisson")
     assert search.learning_rate_end == 1.0  # a constant step size
     assert search.start == "random"
+
+
+@pytest.mark.parametrize(
+    ("preset", "kind", "given", "expected"),
+    [
+        ("balanced", "amortised", {"steps": 80}, 0.05 * 20 / 80),
+        ("fast", "amortised", {"steps": 80}, 0.05 * 20 / 80),
+        ("thorough", "amortised", {"steps": 80}, 0.05 * 40 / 80),
+        ("balanced", "amortised", {"steps": 5}, 0.05),
+        ("balanced", "amortised", {"steps": 80, "learning_rate": 0.05}, 0.05),
+        ("balanced", "amortised", {"steps": 80, "start": "random"}, 0.05),
+        ("balanced", "dcgan", {"steps": 160}, 0.2),
+        ("yeh2017", "amortised", {"steps": 3000}, 0.03),
+    ],
+)
+def test_more_steps_from_an_encoders_guess_are_smaller_ones(
+    preset: str, kind: str, given: dict[str, Any], expected: float
+) -> None:
+    search = resolve_settings(preset, kind, **given).search
+    assert search.learning_rate == pytest.approx(expected)
 
 
 def test_yeh2017_keeps_z_in_the_box_of_its_prior(tiny: Inpainter) -> None:

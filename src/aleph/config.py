@@ -353,7 +353,9 @@ PRESETS: dict[str, dict[str, Settings]] = {
         "yeh2017": _YEH,
     },
     "amortised": {
-        "fast": Settings(SearchConfig(prior_weight=0.0, steps=0)),
+        "fast": Settings(
+            SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=0)
+        ),
         "balanced": Settings(
             SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=20)
         ),
@@ -378,7 +380,8 @@ def resolve_settings(
     Args:
         preset: `fast`, `balanced`, `thorough` or `yeh2017`.
         kind: The kind of model that the preset is for.
-        **overrides: Fields of `SearchConfig`, and `blending`.
+        **overrides: Fields of `SearchConfig`, and `blending`. More steps from an encoder's guess
+            than the preset has are smaller ones, unless a `learning_rate` is given.
 
     Raises:
         InputError: if a name is unknown or a value impossible, or the kind fills nothing.
@@ -393,4 +396,22 @@ def resolve_settings(
     for key in given:
         if key not in known:
             raise InputError(unknown_name("setting", key, [*known, "blending"]))
-    return Settings(dataclasses.replace(settings.search, **given), blending)
+    search = dataclasses.replace(settings.search, **given)
+    if "learning_rate" not in given:
+        step = _step_size(kind, settings.search, search)
+        search = dataclasses.replace(search, learning_rate=step)
+    return Settings(search, blending)
+
+
+def _step_size(kind: str, preset: SearchConfig, search: SearchConfig) -> float:
+    """Return Adam's step size for a search that may have more steps than its preset.
+
+    How far z may go from the encoder's guess is what keeps a search from fitting the rim (early
+    stopping; Bishop 1995, Neural Networks for Pattern Recognition, section 9.2.4). Adam goes about
+    as far as steps times step size, so more steps are smaller ones: they end where fewer do, more
+    exactly. A search from a random code has far to go, and does.
+    """
+    longest = max(preset.steps, PRESETS[kind]["balanced"].search.steps)
+    if kind != "amortised" or search.start == "random" or search.steps <= longest:
+        return preset.learning_rate
+    return preset.learning_rate * longest / search.steps
