@@ -20,7 +20,7 @@ _FILLS = "the first images by name, uncurated: original, damaged, pasted without
 WANTED = (
     ("dcgan", "figure-weights.png", "weights of the known pixels"),
     ("dcgan-thin", "figure-weights.png", "weights of the known pixels, thin holes"),
-    ("dcgan", "search-center.gif", "one search, without and with weighting"),
+    ("dcgan", "search-center.gif", "one search, without and with weighting: the median gain"),
     ("dcgan", "figure-weightings-center.png", f"faces-dcgan-64, centre; {_FILLS}, blended"),
     ("dcgan", "figure-weightings-half.png", f"faces-dcgan-64, half; {_FILLS}, blended"),
     ("dcgan", "figure-weightings-strokes.png", f"faces-dcgan-64, strokes; {_FILLS}, blended"),

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from aleph.animation import search_timing, write_animation
 from aleph.config import Weighting
 from aleph.errors import MissingDependencyError
-from aleph.evaluation.folder import fill_path
+from aleph.evaluation.folder import ROWS, fill_path
 from aleph.evaluation.inputs import Inputs, holes_of
 from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, Setting, mask_label
+from aleph.evaluation.rows import RowFile
 from aleph.evaluation.summary import StepMean, Summary
 from aleph.figures import show_hole, side_by_side
 from aleph.images import Pixels, read_image, replacing, write_image
@@ -210,13 +211,14 @@ def _animate(plan: EvaluationPlan, inputs: Inputs, folder: Path, device: str) ->
     if len(columns) < 2:
         return {}
     inpainter = Inpainter.from_pretrained(plan.model, device=device, precision=plan.precision)
-    hole = holes_of(plan, plan.masks[0], 0, 1, inputs.resolution)[0]
+    image = _typical(plan, len(inputs.images), folder, columns[0], columns[-1])
+    hole = holes_of(plan, plan.masks[0], image, image + 1, inputs.resolution)[0]
     results = [
         inpainter(
-            inputs.images[0],
+            inputs.images[image],
             hole,
             preset=setting.method,
-            seed=plan.seed,
+            seed=plan.seed + image,
             frame="whole",
             grain=False,
             **plan.overrides_of(setting),
@@ -227,7 +229,18 @@ def _animate(plan: EvaluationPlan, inputs: Inputs, folder: Path, device: str) ->
         return {}
     path = folder / f"search-{mask_label(plan.masks[0])}.gif"
     write_animation(_beside(results), path)
-    return {path: "one search, without and with weighting"}
+    return {path: "one search, without and with weighting, of the image with the median gain"}
+
+
+def _typical(
+    plan: EvaluationPlan, count: int, folder: Path, without: Setting, weighted: Setting
+) -> int:
+    """Return the image that the weighting lifts more than it does half of them, and no more."""
+    file, label = RowFile(folder / ROWS), mask_label(plan.masks[0])
+    keys = [[(image, label, s.name) for s in (without, weighted)] for image in range(count)]
+    pairs = [file.ordered(pair) for pair in keys if all(key in file for key in pair)]
+    gains = {pair[0]["image"]: pair[1]["psnr_hole"] - pair[0]["psnr_hole"] for pair in pairs}
+    return int(sorted(gains, key=lambda image: gains[image])[(len(gains) - 1) // 2])
 
 
 def _beside(results: Sequence[Inpainting]) -> Sequence[tuple[Pixels, int]]:

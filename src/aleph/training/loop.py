@@ -321,10 +321,14 @@ class _Meter:
         return means, rate
 
 
+_ABSURD = 1e9
+"""No loss gets there but in a run that is lost, and such a run must not overwrite a good state."""
+
+
 def _refuse_divergence(losses: dict[str, float], step: int) -> None:
     for name, value in losses.items():
-        if not math.isfinite(value):
+        if not abs(value) < _ABSURD:  # true of NaN as well
             raise TrainingError(
-                f"training diverged before step {step}: the loss '{name}' is no longer a number; "
+                f"training diverged before step {step}: the loss '{name}' is {value:.3g}; "
                 "the last saved state is kept; try a lower --learning-rate"
             )
