@@ -452,6 +452,22 @@ def test_a_damaged_state_is_refused(size: int, pictures: Path, tmp_path: Path) -
         go_on(tmp_path / "run", 2)
 
 
+def test_a_run_whose_losses_explode_stops_and_keeps_a_state_from_before(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = DCGANRecipe.step
+
+    def exploding(self: DCGANRecipe, real: Tensor, step: object) -> dict[str, Tensor]:
+        factor = 1e12 if step.index >= 5 else 1.0  # type: ignore[attr-defined]
+        losses = sound(self, real, step)  # type: ignore[arg-type]
+        return {name: value * factor for name, value in losses.items()}
+
+    monkeypatch.setattr(DCGANRecipe, "step", exploding)
+    with pytest.raises(TrainingError, match="lower --learning-rate"):
+        begin(tmp_path / "run", pictures, steps=20, save_every=2, log_every=10)
+    assert read_meta(tmp_path / "run" / "state.safetensors")["step"] <= 5
+
+
 def test_damaged_packed_images_are_refused_with_what_to_do(pictures: Path, tmp_path: Path) -> None:
     begin(tmp_path / "run", pictures, steps=1)
     images = tmp_path / "run" / "images-16.npy"
