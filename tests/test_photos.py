@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -49,6 +50,7 @@ def with_alpha(picture: Image.Image) -> Image.Image:
     return picture
 
 
+@functools.cache  # a profile holds the second in which it was made
 def swapped_profile() -> bytes:
     """sRGB's profile with red and blue exchanged: no other shows so well whether it is heeded."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
