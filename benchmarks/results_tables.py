@@ -268,8 +268,7 @@ def beside_yeh(outcomes: Sequence[Outcome]) -> str:
     rows = []
     for model in dict.fromkeys(model for model, _, _ in differences):
         cells = {mask: difference for m, mask, difference in differences if m == model}
-        own = mean_seconds(of_model(outcomes, model, "l1"), shipped_poisson(model))
-        ratio = seconds / own
+        ratio = seconds / mean_seconds(of_model(outcomes, model, "l1"), shipped_poisson(model))
         texts = [cell_text(cells.get(mask)) for mask in MASKS]
         rows.append((model_text(model), *texts, f"1 / {ratio:.0f}"))
     steps = next(m.steps for m in yeh.summary.means if m.setting.searches)

@@ -9,12 +9,11 @@ from typing import get_args
 
 import numpy as np
 
-from aleph.config import Weighting, resolve_settings
-from aleph.evaluation.plan import Setting
+from aleph.config import Weighting
+from aleph.evaluation.plan import Setting, own_settings
 from aleph.evaluation.report import interval_text
 from aleph.evaluation.statistics import Difference
 from aleph.evaluation.summary import Ranked
-from aleph.zoo import find_model, read_config
 from results_stages import MASKS, Outcome, compare
 
 WEIGHTINGS = get_args(Weighting)
@@ -58,8 +57,7 @@ def model_text(model: str) -> str:
 
 def shipped_weighting(model: str) -> str:
     """Return what a model's `balanced` weighs by if nothing else is asked for."""
-    kind = read_config(find_model(model)).kind
-    return resolve_settings("balanced", kind).search.weighting
+    return own_settings("balanced", model).search.weighting
 
 
 def shipped_poisson(model: str) -> Setting:

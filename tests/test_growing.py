@@ -99,3 +99,12 @@ def test_frozen_weights_that_are_replaced_change_the_image(trained: Path) -> Non
         generator(z)
         generator.load_state_dict(fresh.state_dict())
         assert torch.allclose(generator(z), fresh(z), atol=1e-5)
+
+
+def test_a_generator_that_was_used_in_inference_mode_can_be_searched(trained: Path) -> None:
+    generator = load_model(trained, precision="fp32").generate
+    z = torch.zeros(2, SMALL.latent_dim, requires_grad=True)
+    with torch.inference_mode():
+        generator(z.detach())
+    (gradient,) = torch.autograd.grad(generator(z).sum(), z)
+    assert gradient.abs().sum() > 0

@@ -343,27 +343,25 @@ _YEH = Settings(
 )
 """Yeh et al. 2017, sections 3.4 and 4: z ~ prior, 1500 steps of Adam, z clipped, λ = 0.003."""
 
+_FROM_RANDOM = SearchConfig(learning_rate=0.2, latent_weight=0.4)
+_FROM_GUESS = SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01)
+
+
+def _searches(search: SearchConfig, steps: int, starts: int = 1) -> Settings:
+    return Settings(dataclasses.replace(search, steps=steps, starts=starts))
+
+
 PRESETS: dict[str, dict[str, Settings]] = {
     "dcgan": {
-        "fast": Settings(SearchConfig(steps=40, learning_rate=0.2, latent_weight=0.4)),
-        "balanced": Settings(SearchConfig(steps=80, learning_rate=0.2, latent_weight=0.4)),
-        "thorough": Settings(
-            SearchConfig(steps=200, learning_rate=0.2, latent_weight=0.4, starts=8)
-        ),
+        "fast": _searches(_FROM_RANDOM, 40),
+        "balanced": _searches(_FROM_RANDOM, 80),
+        "thorough": _searches(_FROM_RANDOM, 200, starts=8),
         "yeh2017": _YEH,
     },
     "amortised": {
-        "fast": Settings(
-            SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=0)
-        ),
-        "balanced": Settings(
-            SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=20)
-        ),
-        "thorough": Settings(
-            SearchConfig(
-                weighting="inverse", prior_weight=0.0, latent_weight=0.01, steps=40, starts=2
-            )
-        ),
+        "fast": _searches(_FROM_GUESS, 0),
+        "balanced": _searches(_FROM_GUESS, 20),
+        "thorough": _searches(_FROM_GUESS, 40, starts=2),
         "yeh2017": _YEH,
     },
 }

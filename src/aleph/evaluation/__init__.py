@@ -75,7 +75,7 @@ def evaluate(
     summary = dataclasses.replace(summarise(plan, rows, inputs.resolution, fid), left=left)
     files = write_report(summary, folder)
     if figures:
-        files |= draw_figures(summary, inputs, folder, place)
+        files |= draw_figures(summary, rows, inputs, folder, place)
     return dataclasses.replace(summary, files=files)
 
 

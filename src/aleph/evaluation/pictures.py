@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from aleph.animation import search_timing, write_animation
 from aleph.config import Weighting
 from aleph.errors import MissingDependencyError
-from aleph.evaluation.folder import ROWS, fill_path
+from aleph.evaluation.folder import fill_path
 from aleph.evaluation.inputs import Inputs, holes_of
 from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, Setting, mask_label
-from aleph.evaluation.rows import RowFile
-from aleph.evaluation.summary import StepMean, Summary
+from aleph.evaluation.rows import Row
+from aleph.evaluation.summary import Results, StepMean, Summary
 from aleph.figures import show_hole, side_by_side
 from aleph.images import Pixels, read_image, replacing, write_image
 from aleph.inpainter import Inpainter
@@ -50,11 +50,14 @@ def check_matplotlib() -> None:
         ) from None
 
 
-def draw_figures(summary: Summary, inputs: Inputs, folder: Path, device: str = "auto") -> Written:
+def draw_figures(
+    summary: Summary, rows: Sequence[Row], inputs: Inputs, folder: Path, device: str = "auto"
+) -> Written:
     """Draw every figure that the plan's settings allow.
 
     Args:
         summary: What was found.
+        rows: What it was found in.
         inputs: The images.
         folder: The evaluation's folder, with the fills of its first images.
         device: Where the animated search runs.
@@ -69,7 +72,7 @@ def draw_figures(summary: Summary, inputs: Inputs, folder: Path, device: str = "
     for mask in summary.plan.masks:
         written |= _grids(summary.plan, mask, inputs, folder)
         written |= _curves([s for s in summary.steps if s.mask == mask_label(mask)], folder)
-    return written | _animate(summary.plan, inputs, folder, device)
+    return written | _animate(Results(summary.plan, rows), inputs, folder, device)
 
 
 def _in_order(weightings: Sequence[str]) -> list[str]:
@@ -205,15 +208,16 @@ def _lines(
     axis.grid(alpha=0.3)
 
 
-def _animate(plan: EvaluationPlan, inputs: Inputs, folder: Path, device: str) -> Written:
+def _animate(results: Results, inputs: Inputs, folder: Path, device: str) -> Written:
     """Search one image again, without and with weighting, and show both as they go."""
+    plan, mask = results.plan, results.masks[0]
     columns = [s for name, s in _source_columns(plan).items() if name != "blended"]
     if len(columns) < 2:
         return {}
     inpainter = Inpainter.from_pretrained(plan.model, device=device, precision=plan.precision)
-    image = _typical(plan, len(inputs.images), folder, columns[0], columns[-1])
+    image = _typical(results, mask, columns[0], columns[-1])
     hole = holes_of(plan, plan.masks[0], image, image + 1, inputs.resolution)[0]
-    results = [
+    searches = [
         inpainter(
             inputs.images[image],
             hole,
@@ -225,22 +229,18 @@ def _animate(plan: EvaluationPlan, inputs: Inputs, folder: Path, device: str) ->
         )
         for setting in (columns[0], columns[-1])
     ]
-    if min(len(result.frames) for result in results) < 2:
+    if min(len(result.frames) for result in searches) < 2:
         return {}
-    path = folder / f"search-{mask_label(plan.masks[0])}.gif"
-    write_animation(_beside(results), path)
+    path = folder / f"search-{mask}.gif"
+    write_animation(_beside(searches), path)
     return {path: "one search, without and with weighting, of the image with the median gain"}
 
 
-def _typical(
-    plan: EvaluationPlan, count: int, folder: Path, without: Setting, weighted: Setting
-) -> int:
-    """Return the image that the weighting lifts more than it does half of them, and no more."""
-    file, label = RowFile(folder / ROWS), mask_label(plan.masks[0])
-    keys = [[(image, label, s.name) for s in (without, weighted)] for image in range(count)]
-    pairs = [file.ordered(pair) for pair in keys if all(key in file for key in pair)]
-    gains = {pair[0]["image"]: pair[1]["psnr_hole"] - pair[0]["psnr_hole"] for pair in pairs}
-    return int(sorted(gains, key=lambda image: gains[image])[(len(gains) - 1) // 2])
+def _typical(results: Results, mask: str, without: Setting, weighted: Setting) -> int:
+    """Return the image whose gain by the weighting is the median of all."""
+    first, second = (results.values(mask, s, "psnr_hole") for s in (without, weighted))
+    order = np.argsort(second - first, kind="stable")
+    return int(results.rows(mask, weighted)[order[(len(order) - 1) // 2]]["image"])
 
 
 def _beside(results: Sequence[Inpainting]) -> Sequence[tuple[Pixels, int]]:

@@ -199,7 +199,7 @@ class EvaluationPlan:
         return [setting for work in self.works() for setting in work]
 
     def _search(self, preset: str, weighting: str, norm: str) -> Work:
-        own = _own_settings(preset, self.model)
+        own = own_settings(preset, self.model)
         chosen = {
             Setting(
                 preset,
@@ -252,7 +252,7 @@ def _check_each(what: str, values: Sequence[str], choices: Any) -> None:  # noqa
             check_choice(what, value, choices)
 
 
-def _own_settings(preset: str, model: str) -> Settings:
+def own_settings(preset: str, model: str) -> Settings:
     """Return what a preset is for a model."""
     return resolve_settings(preset, read_config(find_model(model)).kind)
 
@@ -262,7 +262,7 @@ def _baseline(name: str, model: str) -> Work:
     if name in CLASSICAL:
         return (Setting(name),)
     chosen = name.partition("@")[2] or model
-    own = _own_settings(YEH, chosen)
+    own = own_settings(YEH, chosen)
     return (Setting(YEH, chosen, own.search.weighting, own.search.norm, own.blending),)
 
 

@@ -55,11 +55,15 @@ class ModulatedConv(nn.Module):
 
         While the weights are frozen, as in a search of many steps, it is computed once.
         """
-        state = (self.weight.data_ptr(), self.weight._version)
-        if self._known_power and self._known_power[0] == state and not self.weight.requires_grad:
+        state, frozen = (
+            (self.weight.data_ptr(), self.weight._version),
+            not self.weight.requires_grad,
+        )
+        if frozen and self._known_power and self._known_power[0] == state:
             return self._known_power[1]
         power = self.weight.float().square().sum(dim=(2, 3))
-        self._known_power = None if self.weight.requires_grad else (state, power)
+        if frozen and not power.is_inference():  # else no search could use it afterwards
+            self._known_power = (state, power)
         return power
 
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:
