@@ -18,10 +18,10 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from aleph.config import ModelConfig
 from aleph.inpainter import Inpainter
-from aleph.networks import build_networks
-from aleph.zoo import save_model
+from aleph.models.config import ModelConfig
+from aleph.models.folder import save_model
+from aleph.models.networks import build_networks
 from helpers import KINDS, Outcome, noise
 
 settings.register_profile("aleph", deadline=None, max_examples=40, derandomize=True)
@@ -95,7 +95,7 @@ def call_cli(
 
     What `main` lets out is not caught, so that an exception fails the test as a traceback would.
     """
-    from aleph.cli import main
+    from aleph.cli.app import main
 
     def call(*arguments: str | Path) -> Outcome:
         monkeypatch.chdir(tmp_path)

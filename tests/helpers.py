@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aleph.config import ModelConfig
+from aleph.models.config import ModelConfig
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

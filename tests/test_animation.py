@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aleph.animation import search_timing, write_animation
 from aleph.errors import OutputError
+from aleph.visual.animation import search_timing, write_animation
 from helpers import files_below, noise
 
 PICTURES = [np.full((20, 28, 3), shade, np.uint8) for shade in (0, 60, 120, 180, 240)]

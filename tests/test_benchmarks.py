@@ -9,26 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import presets
-import results
-import results_tables
-import results_words
-import speed
-import speed_document
-from aleph.config import PRESETS, SearchConfig, Settings
 from aleph.errors import InputError
 from aleph.evaluation.metrics import psnr
 from aleph.evaluation.plan import EvaluationPlan
 from aleph.evaluation.rows import RowFile
 from aleph.evaluation.statistics import Difference
 from aleph.evaluation.summary import Summary
-from aleph.images import read_image
 from aleph.inpainter import Inpainter
-from aleph.masks import named_hole
+from aleph.masks.named import named_hole
+from aleph.photo.pixels import read_image
+from aleph.presets import PRESETS, Settings
+from aleph.search.config import SearchConfig
+from benchmarks.models import presets
+from benchmarks.results import run as results
+from benchmarks.results import tables as results_tables
+from benchmarks.results import words as results_words
+from benchmarks.results.stages import Outcome, Stage, compare
+from benchmarks.speed import document as speed_document
+from benchmarks.speed import run as speed
+from benchmarks.speed.measure import Case, Measured, Timing, flop_per_step, measure
 from conftest import make_model
 from helpers import KINDS
-from results_stages import Outcome, Stage, compare
-from speed_measure import Case, Measured, Timing, flop_per_step, measure
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ class TestResults:
 
     def test_the_command_names_no_folder_of_this_machine(self) -> None:
         options = results.parse(["/a/b/test.zip", "--out", "/c/results", "--images", "60"])
-        expected = "python benchmarks/results.py test.zip --out results --images 60"
+        expected = "python -m benchmarks results test.zip --out results --images 60"
         assert results.command(options) == expected
 
     def test_an_unknown_stage_is_refused(self, stages: tuple[Stage, ...]) -> None:
@@ -201,7 +202,7 @@ class TestSpeed:
             clock[0] += 2 + 0.5 * steps
 
         monkeypatch.setattr(Inpainter, "batch", batch)
-        monkeypatch.setattr("speed_measure.time.perf_counter", lambda: clock[0])
+        monkeypatch.setattr("benchmarks.speed.measure.time.perf_counter", lambda: clock[0])
         timing = measure(Case("thorough", str(tiny_folder), 2), [], [], most=3, repeats=2)
         assert timing.seconds[1] == pytest.approx((2 + 0.5 * 200) / 2)
         assert timing.step == pytest.approx(0.25)

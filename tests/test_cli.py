@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from aleph import __version__
-from aleph.images import read_image
 from aleph.inpainter import Inpainter
-from aleph.masks import named_hole
+from aleph.masks.named import named_hole
+from aleph.photo.pixels import read_image
 from aleph.training.state import read_meta
 from conftest import RunCli
 from helpers import (
@@ -488,7 +488,7 @@ import sys
 for name in ("lightning_fabric", "tensorboard", "torch.utils.tensorboard"):
     sys.modules[name] = None  # as if it were not installed
 sys.argv = ["aleph", "train", "data", "--out", "run"]
-from aleph.cli import main
+from aleph.cli.app import main
 main()
 """
 

@@ -20,9 +20,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from aleph.config import ModelConfig, resolve_settings
 from aleph.errors import AlephError, InputError, MissingDependencyError, UnfinishedError
-from aleph.evaluation import EvaluationPlan, evaluate, extras, parse_overrides
+from aleph.evaluation import EvaluationPlan, evaluate, parse_overrides
+from aleph.evaluation import learned_metrics as extras
 from aleph.evaluation.classical import CLASSICAL, classical_fill
 from aleph.evaluation.curves import CurveRecorder, looked_at
 from aleph.evaluation.metrics import PSNR_CAP, measure, psnr, ssim_map
@@ -38,11 +38,13 @@ from aleph.evaluation.report import interval_text
 from aleph.evaluation.rows import RowFile
 from aleph.evaluation.statistics import Difference, paired_bootstrap
 from aleph.evaluation.summary import Results, best_classical
-from aleph.masks import named_hole
-from aleph.networks import build_networks
-from aleph.search import SearchStep
-from aleph.training.report import Reporter
-from aleph.zoo import save_model
+from aleph.masks.named import named_hole
+from aleph.models.config import ModelConfig
+from aleph.models.folder import save_model
+from aleph.models.networks import build_networks
+from aleph.presets import resolve_settings
+from aleph.progress import Reporter
+from aleph.search.latent import SearchStep
 
 SIDE = 16
 

@@ -11,7 +11,7 @@ from PIL import Image
 from aleph.errors import InputError, OutputError
 from aleph.folders import FolderOutcome, inpaint_folder
 from aleph.inpainter import Inpainter
-from aleph.masks import Mask
+from aleph.masks.read import Mask
 from conftest import RunCli
 from helpers import files_below, noise, some_hole, write_mask
 

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from aleph.config import ModelConfig, TrainConfig
 from aleph.errors import TrainingError
-from aleph.training.initial import start_from
+from aleph.models.config import ModelConfig
+from aleph.models.folder import load_networks, save_model
+from aleph.models.zoo import load_model
+from aleph.training.config import TrainConfig
 from aleph.training.loop import new_recipe
+from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import create_run
-from aleph.zoo import load_model, load_networks, save_model
 from helpers import KINDS
 
 SMALL = KINDS["amortised"]

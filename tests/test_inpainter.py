@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import aleph
-from aleph.config import resolve_settings
 from aleph.demo import portrait, scratches
 from aleph.errors import InputError, ModelError, OutputError
 from aleph.inpainter import Inpainter
-from aleph.masks import named_hole
+from aleph.masks.named import named_hole
+from aleph.presets import resolve_settings
 from helpers import KINDS, SHIPPED, files_below, noise, some_hole, write_mask
 
 PRESET_NAMES = ["fast", "balanced", "thorough", "yeh2017"]

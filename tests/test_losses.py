@@ -5,13 +5,8 @@ import math
 import pytest
 import torch
 
-from aleph.losses import (
-    context_loss,
-    discriminator_loss,
-    latent_loss,
-    posterior_divergence,
-    prior_loss,
-)
+from aleph.search.losses import context_loss, latent_loss, prior_loss
+from aleph.training.losses import discriminator_loss, posterior_divergence
 
 # Two images of 1×2 pixels. |G − y| of the first, by channel (pixel 0, pixel 1):
 #   red (0.4, 0.0), green (0.0, 0.8), blue (0.2, 0.2); of the second 1.0 everywhere.

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.errors import InputError, MaskWarning
-from aleph.masks import NAMED_MASKS, Mask, named_hole, read_damaged, read_hole
+from aleph.masks.named import NAMED_MASKS, named_hole
+from aleph.masks.read import Mask, read_damaged, read_hole
 from helpers import noise, some_hole, write_mask
 
 NAMES = ["center", "half", "random", "pattern", "strokes"]

@@ -99,7 +99,9 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (SOURCE / "py.typed").is_file()
 
 
-@pytest.mark.parametrize("name", ["aleph.errors", "aleph.search", "aleph.training.average"])
+@pytest.mark.parametrize(
+    "name", ["aleph.errors", "aleph.search.latent", "aleph.training.recipes.ema"]
+)
 def test_the_examples_in_the_docstrings_hold(name: str) -> None:
     outcome = doctest.testmod(importlib.import_module(name))
     assert outcome.attempted > 0

@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 
 import aleph
-from aleph.choosing import Finder
+from aleph.frames.detect import Finder
+from aleph.frames.placement import Placement
+from aleph.frames.select import MOST_UNEXPLAINED
 from aleph.inpainter import Inpainter
-from aleph.placement import Placement
 from conftest import RunCli
 from helpers import noise, some_hole, write_mask
-from test_choosing import finder
-from test_framing import smooth
+from test_frame import smooth
+from test_frame_selection import finder
 
 LEFT, RIGHT = Placement(40, 45, 40, 15), Placement(95, 60, 50, -10)
 
@@ -74,7 +75,7 @@ def test_a_frame_that_the_model_cannot_explain_is_dropped_and_the_user_told(
 ) -> None:
     image, hole = a_photo()
     inpainter = with_finder(tiny, finder(LEFT, RIGHT))
-    monkeypatch.setitem(aleph.choosing.MOST_UNEXPLAINED, "dcgan", 0.0)  # type: ignore[attr-defined]
+    monkeypatch.setitem(MOST_UNEXPLAINED, "dcgan", 0.0)
     with pytest.warns(aleph.FrameWarning, match="--eyes x1,y1,x2,y2"):
         result = inpainter(image, hole, steps=1)
     report = result.report()
@@ -83,7 +84,7 @@ def test_a_frame_that_the_model_cannot_explain_is_dropped_and_the_user_told(
     assert len(report["warnings"]) == 1
     assert np.array_equal(result.image[~hole], image[~hole])
     assert np.abs(result.image.astype(int) - image)[hole].mean() < 10  # still a good fill
-    monkeypatch.setitem(aleph.choosing.MOST_UNEXPLAINED, "dcgan", 1e9)  # type: ignore[attr-defined]
+    monkeypatch.setitem(MOST_UNEXPLAINED, "dcgan", 1e9)
     kept = inpainter(image, hole, steps=1).report()
     assert [frame["dropped"] for frame in kept["frames"]] == [False, False]
     assert kept["regions"]["generated"] > 0.5

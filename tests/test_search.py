@@ -5,16 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aleph.config import SearchConfig
-from aleph.networks import build_networks
-from aleph.search import (
-    SearchResult,
-    SearchStep,
-    latent_search,
-    learning_rate_at,
-    random_starts,
-)
-from aleph.weighting import context_weight
+from aleph.models.networks import build_networks
+from aleph.search.config import SearchConfig
+from aleph.search.latent import SearchResult, SearchStep, latent_search, learning_rate_at
+from aleph.search.starts import random_starts
+from aleph.search.weighting import context_weight
 from helpers import TINY
 
 SIDE, DIM = 6, 4

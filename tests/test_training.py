@@ -22,26 +22,21 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from aleph.config import TrainConfig
+from aleph.datasets import find_sources, load_squares, read_partition, split_sources
 from aleph.errors import InputError, TrainingError
 from aleph.inpainter import Inpainter
-from aleph.training.amortised import _Codes, _free_codes
-from aleph.training.average import averaged_copy, decay_at, update_average
-from aleph.training.data import (
-    Batches,
-    find_sources,
-    load_squares,
-    read_partition,
-    split_sources,
-)
-from aleph.training.dcgan import DCGANRecipe
+from aleph.models.zoo import load_model, read_card
+from aleph.progress import Reporter
+from aleph.training.batches import Batches
+from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
 from aleph.training.loop import Devices, Outcome, train
-from aleph.training.report import Reporter
+from aleph.training.recipes.amortised import _Codes, _free_codes
+from aleph.training.recipes.dcgan import DCGANRecipe
+from aleph.training.recipes.ema import averaged_copy, decay_at, update_average
 from aleph.training.run import create_run, extend_run, read_run
 from aleph.training.state import read_meta
 from aleph.training.step import Step
-from aleph.zoo import load_model, read_card
 from helpers import KINDS, TINY_TRAINING, files_below, noise, write_plain_pictures
 
 CPU = Devices("cpu", "1", 1)

@@ -24,8 +24,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
+from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
-from aleph.placement import Placement
 from aleph.web.app import create_app
 from aleph.web.engine import Engine, used_frames
 from aleph.web.guard import Door

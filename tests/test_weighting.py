@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from aleph.errors import InputError
-from aleph.weighting import context_weight, hole_distance
+from aleph.search.weighting import context_weight, hole_distance
 
 WEIGHTINGS = ["uniform", "box", "inverse", "inverse-square"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from aleph.config import TrainConfig
-from aleph.images import to_tensor
+from aleph.photo.tensors import to_tensor
+from aleph.training.config import TrainConfig
 from aleph.training.loop import new_recipe
-from aleph.training.whitening import whiten
+from aleph.training.recipes.whitening import whiten
 from helpers import KINDS
 
 SMALL = KINDS["amortised"]

@@ -14,18 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from aleph.config import MODEL_FORMAT, ModelConfig
 from aleph.errors import InputError, ModelError, OutputError
-from aleph.networks import build_networks
-from aleph.zoo import (
-    choose_device,
-    find_model,
-    list_models,
-    load_model,
-    load_networks,
-    read_card,
-    save_model,
-)
+from aleph.models.config import MODEL_FORMAT, ModelConfig
+from aleph.models.device import choose_device
+from aleph.models.folder import load_networks, save_model
+from aleph.models.networks import build_networks
+from aleph.models.zoo import find_model, list_models, load_model, read_card
 from helpers import KINDS, SHIPPED, TINY, files_below
 
 
@@ -77,7 +71,7 @@ def test_a_model_comes_back_as_it_was_saved(kind: str, prior: str, tmp_path: Pat
     with torch.no_grad():
         image = networks["generator"](z)
         torch.testing.assert_close(model.generate(z), image)
-        torch.testing.assert_close(model.judge(image), networks["discriminator"](image))
+        torch.testing.assert_close(model.discriminate(image), networks["discriminator"](image))
         if "encoder" in networks:
             hole = torch.zeros(3, 1, 16, 16, dtype=torch.bool)
             mean, log_variance = networks["encoder"](image, hole)
@@ -92,7 +86,7 @@ def test_a_loaded_model_is_frozen_and_does_not_change_by_use(tiny_folder: Path) 
     assert not any(p.requires_grad for n in networks for p in n.parameters())
     z = torch.rand(4, 8)
     first = model.generate(z)
-    model.judge(first)
+    model.discriminate(first)
     torch.testing.assert_close(model.generate(z[:1]), first[:1])  # no batch statistics
 
 
@@ -100,7 +94,7 @@ def test_bf16_computes_in_bf16_and_gives_back_float32(tiny_folder: Path) -> None
     exact, rough = load_model(tiny_folder, "cpu", "fp32"), load_model(tiny_folder, "cpu", "bf16")
     z = torch.rand(4, 8)
     image = rough.generate(z)
-    assert image.dtype == rough.judge(image).dtype == torch.float32
+    assert image.dtype == rough.discriminate(image).dtype == torch.float32
     assert next(rough.generator.parameters()).dtype == torch.bfloat16
     assert not torch.equal(image, exact.generate(z))
     torch.testing.assert_close(image, exact.generate(z), atol=0.05, rtol=0)

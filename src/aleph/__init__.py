@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aleph.config import ModelConfig, SearchConfig, Settings, TrainConfig
     from aleph.errors import (
         AlephError,
         FrameWarning,
@@ -26,14 +25,18 @@ if TYPE_CHECKING:
         OutputError,
         TrainingError,
     )
+    from aleph.frames.placement import Placement
     from aleph.inpainter import Inpainter, SearchedFrame
     from aleph.inpainting import Candidate, Inpainting
-    from aleph.masks import Mask
-    from aleph.photos import Photo, read_photo
-    from aleph.placement import Placement
-    from aleph.search import SearchStep
-    from aleph.weighting import context_weight
-    from aleph.zoo import list_models, load_model
+    from aleph.masks.read import Mask
+    from aleph.models.config import ModelConfig
+    from aleph.models.zoo import list_models, load_model
+    from aleph.photo.photo import Photo, read_photo
+    from aleph.presets import Settings
+    from aleph.search.config import SearchConfig
+    from aleph.search.latent import SearchStep
+    from aleph.search.weighting import context_weight
+    from aleph.training.config import TrainConfig
 
 _HOMES = {
     "AlephError": "errors",
@@ -42,24 +45,24 @@ _HOMES = {
     "InputError": "errors",
     "Inpainter": "inpainter",
     "Inpainting": "inpainting",
-    "Mask": "masks",
+    "Mask": "masks.read",
     "MaskWarning": "errors",
     "MissingDependencyError": "errors",
-    "ModelConfig": "config",
+    "ModelConfig": "models.config",
     "ModelError": "errors",
     "OutputError": "errors",
-    "Photo": "photos",
-    "Placement": "placement",
-    "SearchConfig": "config",
-    "SearchStep": "search",
+    "Photo": "photo.photo",
+    "Placement": "frames.placement",
+    "SearchConfig": "search.config",
+    "SearchStep": "search.latent",
     "SearchedFrame": "inpainter",
-    "Settings": "config",
-    "TrainConfig": "config",
+    "Settings": "presets",
+    "TrainConfig": "training.config",
     "TrainingError": "errors",
-    "context_weight": "weighting",
-    "list_models": "zoo",
-    "load_model": "zoo",
-    "read_photo": "photos",
+    "context_weight": "search.weighting",
+    "list_models": "models.zoo",
+    "load_model": "models.zoo",
+    "read_photo": "photo.photo",
 }
 
 __all__ = [

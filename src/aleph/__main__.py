@@ -1,6 +1,6 @@
 """`python -m aleph` is `aleph`."""
 
-from aleph.cli import main
+from aleph.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from aleph.arrays import Hole, Pixels
 from aleph.errors import OutputError
-from aleph.images import Pixels, write_image
-from aleph.inpainter import Inpainter, OnStep
-from aleph.masks import Hole
+from aleph.inpainter import Inpainter
+from aleph.photo.pixels import write_image
+from aleph.search.latent import OnStep
 
 FACE = (161, 60, 289, 188)
 """(left, top, right, bottom) in the portrait: eyes and mouth lie as in the training images."""

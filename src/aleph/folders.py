@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aleph.encoding import check_photo_path
+from aleph.arrays import Hole
 from aleph.errors import AlephError, FrameWarning, InputError, MaskWarning, OutputError
 from aleph.inpainter import Inpainter
-from aleph.masks import Hole, Mask, read_damaged
-from aleph.photos import Photo
-from aleph.search import SearchStep
+from aleph.masks.read import Mask, read_damaged
+from aleph.photo.encode import check_photo_path
+from aleph.photo.photo import Photo
+from aleph.search.latent import SearchStep
 
 ENDINGS = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".avif"),

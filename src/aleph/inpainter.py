@@ -11,39 +11,32 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from aleph.choosing import Chosen, EyesLike, Finder, FrameLike, Wish, choose, read_wish
-from aleph.composing import compose
-from aleph.config import Arithmetic, Settings, check_whole, resolve_settings
+from aleph.arrays import Hole
+from aleph.blending.compose import compose
+from aleph.config import Arithmetic, check_whole
 from aleph.errors import FrameWarning, InputError
-from aleph.finding import load_finder
-from aleph.images import to_levels, to_pixels, to_tensor
+from aleph.frames.detect import Finder, load_finder
+from aleph.frames.placement import Placement
+from aleph.frames.request import EyesLike, FrameLike, FrameRequest, read_request
+from aleph.frames.select import FrameCandidate, select_frames
 from aleph.inpainting import Candidate, Inpainting
-from aleph.masks import Hole, MaskLike, read_damaged
-from aleph.photos import Photo, PhotoLike
-from aleph.placement import Placement
-from aleph.search import (
-    Anchor,
-    SearchResult,
-    SearchStep,
-    latent_search,
-    posterior_starts,
-    random_starts,
-)
-from aleph.weighting import context_weight
-from aleph.zoo import DEFAULT_MODEL, Model, load_model
+from aleph.masks.read import MaskLike, read_damaged
+from aleph.models.model import Model
+from aleph.models.zoo import DEFAULT_MODEL, load_model
+from aleph.photo.photo import Photo, PhotoLike
+from aleph.photo.tensors import to_tensor
+from aleph.presets import Settings, resolve_settings
+from aleph.search.candidates import RankedStarts, SearchRecorder
+from aleph.search.latent import OnStep, SearchResult, latent_search
+from aleph.search.starts import Anchor, posterior_starts, random_starts
+from aleph.search.weighting import context_weight
 
 __all__ = ["Candidate", "Inpainter", "Inpainting", "OnFrames", "OnStep", "SearchedFrame"]
 
-OnStep = Callable[[SearchStep], None]
-
 _CODES_AT_ONCE = 64
 """Codes searched together: more gain no speed on a processor and cost memory."""
-
-_RECORDED = 48
-"""Steps of a search that are kept for its animation."""
 
 _NO_FACE = (
     "no face was found at the hole, so it was filled from its surroundings alone; if there is one, "
@@ -207,10 +200,10 @@ class Inpainter:
         settings = resolve_settings(preset, self.model.config.kind, **overrides)
         seeds = [0] * len(images) if seeds is None else list(seeds)
         _check_call(len(images), len(masks), seeds, candidates)
-        wish = read_wish(frame, eyes)
+        request = read_request(frame, eyes)
         order = _Order(preset, settings, candidates, grain, record, on_step, on_frames)
         jobs = [
-            self._read(number, image, mask, seed, wish)
+            self._read(number, image, mask, seed, request)
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
         ]
         results: list[Inpainting] = []
@@ -220,11 +213,13 @@ class Inpainter:
             warnings.warn(sentence, FrameWarning, stacklevel=2)
         return results
 
-    def _read(self, number: int, image: PhotoLike, mask: MaskLike, seed: int, wish: Wish) -> _Job:
+    def _read(
+        self, number: int, image: PhotoLike, mask: MaskLike, seed: int, request: FrameRequest
+    ) -> _DamagedPhoto:
         photo, hole = read_damaged(image, mask, seed)
-        find = self._finder() if wish.searches else None
-        chosen = choose(photo.pixels, hole, wish, self.model.config, find)
-        return _Job(number, photo, hole, chosen, seed)
+        find = self._finder() if request.searches else None
+        chosen = select_frames(photo.pixels, hole, request, self.model.config, find)
+        return _DamagedPhoto(number, photo, hole, chosen, seed)
 
     def _finder(self) -> Finder | None:
         """Return the model's detector; loaded when it is first needed."""
@@ -232,19 +227,21 @@ class Inpainter:
             self._find = load_finder(self.model.config.detector, str(self.model.device))
         return self._find
 
-    def _fill(self, jobs: Sequence[_Job], order: _Order) -> list[Inpainting]:
+    def _fill(self, jobs: Sequence[_DamagedPhoto], order: _Order) -> list[Inpainting]:
         """Search one group together and compose every picture of it."""
         began = time.perf_counter()
         rows = [(job, chosen) for job in jobs for chosen in job.chosen]
-        found = _Rows(None, None)
+        found = RankedStarts(None, None)
         if rows:
             if order.on_frames:
                 order.on_frames(
                     [SearchedFrame(job.number, chosen.frame.placement) for job, chosen in rows]
                 )
-            recorder = _Recorder(order.settings.search.steps, order.on_step)
+            recorder = SearchRecorder(order.settings.search.steps, order.on_step)
             watch = recorder if order.record else order.on_step
-            found = _Rows(self._search(rows, order, watch), recorder if order.record else None)
+            found = RankedStarts(
+                self._search(rows, order, watch), recorder if order.record else None
+            )
         filled, first = [], 0
         for job in jobs:
             last = first + len(job.chosen)
@@ -253,7 +250,9 @@ class Inpainter:
         seconds = (time.perf_counter() - began) / len(jobs)
         return [replace(result, seconds=seconds) for result in filled]
 
-    def _compose(self, job: _Job, found: _Rows, rows: range, order: _Order) -> Inpainting:
+    def _compose(
+        self, job: _DamagedPhoto, found: RankedStarts, rows: range, order: _Order
+    ) -> Inpainting:
         """Compose one picture from its rows of the search."""
         judged = [
             chosen.judged(found.generated(row, found.best(row)[0]))
@@ -300,7 +299,10 @@ class Inpainter:
         )
 
     def _search(
-        self, rows: Sequence[tuple[_Job, Chosen]], order: _Order, on_step: OnStep | None
+        self,
+        rows: Sequence[tuple[_DamagedPhoto, FrameCandidate]],
+        order: _Order,
+        on_step: OnStep | None,
     ) -> SearchResult:
         config, device, settings = self.model.config, self.model.device, order.settings
         frames = [chosen.frame for _, chosen in rows]
@@ -313,7 +315,7 @@ class Inpainter:
         codes, anchor = self._starts(target, hole, settings, order.starts, seeds)
         return latent_search(
             self.model.generate,
-            self.model.judge,
+            self.model.discriminate,
             target,
             torch.from_numpy(np.stack(weights)[:, None]).to(device),
             codes,
@@ -356,19 +358,19 @@ class _Order:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _DamagedPhoto:
     """One picture on its way through the pipeline."""
 
     number: int
     photo: Photo
     hole: Hole
-    chosen: list[Chosen]
+    chosen: list[FrameCandidate]
     seed: int
 
 
-def _groups(jobs: Sequence[_Job], most: int) -> Iterator[list[_Job]]:
+def _groups(jobs: Sequence[_DamagedPhoto], most: int) -> Iterator[list[_DamagedPhoto]]:
     """Part the pictures into groups of up to `most` frames; those of a picture stay together."""
-    group: list[_Job] = []
+    group: list[_DamagedPhoto] = []
     count = 0
     for job in jobs:
         frames = max(1, len(job.chosen))
@@ -379,90 +381,6 @@ def _groups(jobs: Sequence[_Job], most: int) -> Iterator[list[_Job]]:
         count += frames
     if group:
         yield group
-
-
-class _Recorder:
-    """Keeps the generated images of some steps, dense at the start, where the search moves most."""
-
-    def __init__(self, steps: int, on_step: OnStep | None) -> None:
-        self.wanted = {round(steps * (i / (_RECORDED - 1)) ** 2) for i in range(_RECORDED)}
-        self.on_step = on_step
-        self.kept: list[NDArray[np.uint8]] = []
-
-    def __call__(self, step: SearchStep) -> None:
-        if step.step in self.wanted:
-            flat = to_pixels(step.generated.flatten(0, 1))
-            self.kept.append(flat.reshape(*step.generated.shape[:2], *flat.shape[1:]))
-        if self.on_step:
-            self.on_step(step)
-
-
-@dataclass(frozen=True)
-class _Filling:
-    """What one candidate shows in the frames of a picture."""
-
-    generated: list[NDArray[np.float32]]
-    z: list[NDArray[np.float32]]
-    losses: dict[str, float]
-
-
-class _Rows:
-    """The rows of a finished search, one per frame; or none, if there was no frame."""
-
-    def __init__(self, result: SearchResult | None, recorder: _Recorder | None) -> None:
-        self._result, self._recorder = result, recorder
-        self._order: list[list[int]] = []
-        if result is not None:
-            totals = result.losses["total"].nan_to_num(float("inf"))
-            self._order = totals.argsort(dim=1).tolist()
-
-    @property
-    def result(self) -> SearchResult:
-        """The search."""
-        assert self._result is not None
-        return self._result
-
-    def best(self, row: int) -> list[int]:
-        """Return the starts of a row, that of the lowest total loss first."""
-        return self._order[row]
-
-    def generated(self, row: int, start: int) -> NDArray[np.float32]:
-        """Return G(ẑ), float32 (R, R, 3) in 0 to 255."""
-        return np.asarray(to_levels(self.result.generated[row, start][None])[0], np.float32)
-
-    def losses(self, row: int, start: int) -> dict[str, float]:
-        """Return the losses of ẑ by name."""
-        return {name: float(value[row, start]) for name, value in self.result.losses.items()}
-
-    def fill(self, rows: Sequence[int], rank: int) -> _Filling:
-        """Return what the starts of a rank show in some rows, losses averaged over them."""
-        chosen = [(row, self.best(row)[rank]) for row in rows]
-        if not chosen:
-            return _Filling([], [], {})
-        losses = [self.losses(*place) for place in chosen]
-        mean = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
-        return _Filling(
-            [self.generated(*place) for place in chosen],
-            [self.result.z[place].cpu().numpy() for place in chosen],
-            mean,
-        )
-
-    def history(self, rows: Sequence[int]) -> dict[str, NDArray[np.float32]]:
-        """Return the losses of the best starts at every step, averaged over some rows."""
-        if not rows:
-            return {}
-        best = [self.best(row)[0] for row in rows]
-        return {
-            name: values[:, list(rows), best].mean(dim=1).cpu().numpy()
-            for name, values in self.result.history.items()
-        }
-
-    def recorded(self, rows: Sequence[int]) -> NDArray[np.uint8] | None:
-        """Return what was kept of the best starts: uint8 (steps kept, rows, R, R, 3)."""
-        if self._recorder is None or not rows:
-            return None
-        best = [self.best(row)[0] for row in rows]
-        return np.stack([kept[list(rows), best] for kept in self._recorder.kept])
 
 
 def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int) -> None:

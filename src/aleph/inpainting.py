@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.animation import search_timing, write_animation
-from aleph.choosing import Chosen
-from aleph.composing import compose, generated_share
-from aleph.config import Settings, check_whole
-from aleph.encoding import encode_photo, write_photo
+from aleph.arrays import Floats, Hole, Pixels
+from aleph.blending.compose import compose, generated_share
+from aleph.config import check_whole
 from aleph.errors import InputError
-from aleph.figures import show_hole, side_by_side
-from aleph.framing import Frame
-from aleph.images import Pixels, replacing, write_image
-from aleph.masks import Hole
-from aleph.photos import Photo
-from aleph.views import View, view_of
-
-Floats = NDArray[np.float32]
+from aleph.files import replacing
+from aleph.frames.frame import Frame
+from aleph.frames.select import FrameCandidate
+from aleph.photo.encode import encode_photo, write_photo
+from aleph.photo.photo import Photo
+from aleph.photo.pixels import write_image
+from aleph.presets import Settings
+from aleph.visual.animation import search_timing, write_animation
+from aleph.visual.figure import show_hole, side_by_side
+from aleph.visual.view import View, view_of
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Inpainting:
     candidates: list[Candidate]
     original: Pixels
     hole: Hole
-    frames_used: list[Chosen]
-    frames_dropped: list[Chosen]
+    frames_used: list[FrameCandidate]
+    frames_dropped: list[FrameCandidate]
     history: dict[str, Floats]
     model: str
     preset: str
@@ -229,7 +229,7 @@ class Inpainting:
             temporary.write_text(json.dumps(self.report(), indent=2) + "\n", encoding="utf-8")
 
 
-def _placed(chosen: Chosen) -> dict[str, Any]:
+def _placed(chosen: FrameCandidate) -> dict[str, Any]:
     """Return a frame as plain JSON values."""
     place = chosen.frame.placement
     return {

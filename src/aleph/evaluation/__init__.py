@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 
 from aleph.errors import InputError, UnfinishedError
-from aleph.evaluation.extras import check_extras, frechet_inception_distance
-from aleph.evaluation.folder import fill_folder, open_folder
+from aleph.evaluation.figures import check_matplotlib, draw_figures
 from aleph.evaluation.inputs import read_inputs
+from aleph.evaluation.learned_metrics import check_extras, frechet_inception_distance
 from aleph.evaluation.parallel import run_plan
-from aleph.evaluation.pictures import check_matplotlib, draw_figures
 from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, mask_label, parse_overrides
 from aleph.evaluation.report import write_report
+from aleph.evaluation.store import fill_folder, open_folder
 from aleph.evaluation.summary import Summary, summarise
-from aleph.training.report import Reporter
-from aleph.zoo import choose_device
+from aleph.models.device import choose_device
+from aleph.progress import Reporter
 
 __all__ = ["EvaluationPlan", "Summary", "evaluate", "parse_overrides"]
 

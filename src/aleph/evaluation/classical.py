@@ -10,9 +10,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from aleph.arrays import Hole, Pixels
 from aleph.errors import InputError, unknown_name
-from aleph.images import Pixels
-from aleph.masks import Hole
 
 RADIUS = 3
 """Neighbourhood of OpenCV's fills in pixels, the value of its documentation."""

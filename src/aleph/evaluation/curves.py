@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from aleph.evaluation.metrics import psnr
-from aleph.images import to_pixels
-from aleph.search import SearchStep
+from aleph.photo.tensors import to_pixels
+from aleph.search.latent import SearchStep
 
 Curve = dict[str, list[float]]
 """`step`, `context_loss` and `psnr_hole`, lists of one length."""

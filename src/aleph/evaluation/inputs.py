@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.errors import InputError
-from aleph.evaluation.plan import CELEBA_IMAGES, CELEBA_RESOLUTION, EvaluationPlan
-from aleph.masks import Hole, read_hole
-from aleph.training.data import (
+from aleph.arrays import Hole
+from aleph.datasets import (
     Source,
     find_partition,
     find_sources,
@@ -18,8 +16,12 @@ from aleph.training.data import (
     read_partition,
     split_sources,
 )
-from aleph.training.report import Reporter
-from aleph.zoo import find_model, read_config
+from aleph.errors import InputError
+from aleph.evaluation.plan import CELEBA_IMAGES, CELEBA_RESOLUTION, EvaluationPlan
+from aleph.masks.read import read_hole
+from aleph.models.folder import read_config
+from aleph.models.zoo import find_model
+from aleph.progress import Reporter
 
 
 @dataclass(frozen=True)

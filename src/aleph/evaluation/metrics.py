@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from aleph.images import Pixels
-from aleph.masks import Hole
+from aleph.arrays import Hole, Pixels
 
 PSNR_CAP = 100.0
 """dB that equal pixels get in place of infinity, so that means stay finite. No good fill comes near

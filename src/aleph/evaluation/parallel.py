@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from aleph.errors import AlephError
-from aleph.evaluation.folder import ROWS
 from aleph.evaluation.inputs import Inputs
 from aleph.evaluation.plan import EvaluationPlan
-from aleph.evaluation.protocol import Task, list_keys, list_tasks
 from aleph.evaluation.rows import Row, RowFile
 from aleph.evaluation.runner import Runner
-from aleph.training.report import Reporter
+from aleph.evaluation.store import ROWS
+from aleph.evaluation.tasks import Task, list_keys, list_tasks
+from aleph.progress import Reporter
 
 
 def run_plan(

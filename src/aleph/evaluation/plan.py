@@ -10,20 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from aleph.config import (
-    Blending,
-    Norm,
-    Precision,
-    Preset,
-    SearchConfig,
-    Settings,
-    Weighting,
-    check_choice,
-    resolve_settings,
-)
+from aleph.config import Blending, Norm, Precision, Preset, Weighting, check_choice
 from aleph.errors import InputError, unknown_name
 from aleph.evaluation.classical import CLASSICAL
-from aleph.zoo import find_model, read_config
+from aleph.models.folder import read_config
+from aleph.models.zoo import find_model
+from aleph.presets import Settings, resolve_settings
+from aleph.search.config import SearchConfig
 
 Protocol = Literal["plain", "celeba"]
 ExtraMetric = Literal["lpips", "fid"]

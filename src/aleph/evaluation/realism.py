@@ -16,12 +16,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from aleph.images import Pixels
-from aleph.masks import Hole
-
-Floats = NDArray[np.float64]
+from aleph.arrays import Doubles, Hole, Pixels
 
 SCALES = 3
 """Octaves that are looked at, from the finest; coarser ones hardly fit into a hole."""
@@ -40,7 +36,7 @@ _SHARPNESS = len(_ANGLES)
 """Place of the finest band's energy in a feature vector."""
 
 
-def texture_features(image: Pixels, hole: Hole) -> Floats:
+def texture_features(image: Pixels, hole: Hole) -> Doubles:
     """Return the texture of one image inside its hole.
 
     For each of `SCALES` octaves of the luminance Y, at full resolution: the logarithm of the mean
@@ -56,7 +52,7 @@ def texture_features(image: Pixels, hole: Hole) -> Floats:
     Returns:
         float64 (`FEATURES`,), finite.
     """
-    luminance: Floats = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    luminance: Doubles = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
     features: list[float] = []
     smooth = luminance
     for octave in range(SCALES):
@@ -67,7 +63,7 @@ def texture_features(image: Pixels, hole: Hole) -> Floats:
     return np.array(features)
 
 
-def _slopes(smooth: Floats, hole: Hole) -> list[float]:
+def _slopes(smooth: Doubles, hole: Hole) -> list[float]:
     """Return log mean |derivative| in each direction; Scharr's kernel, scaled to a derivative."""
     dx = cv2.Scharr(smooth, cv2.CV_64F, 1, 0)[hole] / 32
     dy = cv2.Scharr(smooth, cv2.CV_64F, 0, 1)[hole] / 32
@@ -75,7 +71,7 @@ def _slopes(smooth: Floats, hole: Hole) -> list[float]:
     return [float(np.log(mean + _FLOOR)) for mean in means]
 
 
-def _band(band: Floats, hole: Hole) -> list[float]:
+def _band(band: Doubles, hole: Hole) -> list[float]:
     """Return the log energy of a band, and how sparse it is."""
     values = band[hole]
     energy = float(np.sqrt(np.mean(values**2))) + _FLOOR
@@ -83,7 +79,7 @@ def _band(band: Floats, hole: Hole) -> list[float]:
     return [float(np.log(energy)), float(np.log(energy / size))]
 
 
-def frechet_distance(first: Floats, second: Floats) -> float:
+def frechet_distance(first: Doubles, second: Doubles) -> float:
     """Return the squared Fréchet distance between the Gaussians fitted to two sets of vectors.
 
     d² = |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) (Dowson and Landau 1982; Heusel et al. 2017, eq. 6).
@@ -106,7 +102,7 @@ def frechet_distance(first: Floats, second: Floats) -> float:
     return max(0.0, float(distance))
 
 
-def texture_distance(originals: Floats, fills: Floats) -> float | None:
+def texture_distance(originals: Doubles, fills: Doubles) -> float | None:
     """Return how far the texture of a set of fills is from that of a set of originals.
 
     `frechet_distance` of `texture_features`, each feature divided by its standard deviation over
@@ -127,7 +123,7 @@ def texture_distance(originals: Floats, fills: Floats) -> float | None:
     return frechet_distance(originals / scale, fills / scale)
 
 
-def sharpness(originals: Floats, fills: Floats) -> float:
+def sharpness(originals: Doubles, fills: Doubles) -> float:
     """Return the energy of the finest band in the fills over that in the originals.
 
     The geometric mean over images of the ratio of the root mean squares of Y − G(1)Y in the hole.

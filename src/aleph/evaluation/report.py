@@ -17,7 +17,7 @@ from aleph.config import Weighting
 from aleph.evaluation.plan import Setting
 from aleph.evaluation.statistics import CONFIDENCE, RESAMPLES, Difference
 from aleph.evaluation.summary import Comparison, Mean, Ranked, StepMean, Summary
-from aleph.images import replacing
+from aleph.files import replacing
 
 _READING = (
     "PSNR (dB) and SSIM are of the hole alone unless they say 'image'. Differences are means over "

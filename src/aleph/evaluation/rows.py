@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aleph.errors import InputError, OutputError
-from aleph.images import replacing
+from aleph.files import replacing
 
 Row = dict[str, Any]
 """One result, plain JSON values. `image` (its number, from 0), `name`, `mask`, `setting` say of

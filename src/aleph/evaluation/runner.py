@@ -11,23 +11,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aleph.blending import Blender
+from aleph.arrays import Hole, Pixels
+from aleph.blending.blend import Blender
 from aleph.config import Blending
 from aleph.errors import OutputError
 from aleph.evaluation.classical import classical_fill
 from aleph.evaluation.curves import Curve, CurveRecorder
-from aleph.evaluation.extras import lpips_distance
-from aleph.evaluation.folder import fill_path
 from aleph.evaluation.inputs import holes_of
+from aleph.evaluation.learned_metrics import lpips_distance
 from aleph.evaluation.metrics import measure
 from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, Setting, mask_label
-from aleph.evaluation.protocol import Task
 from aleph.evaluation.realism import texture_features
 from aleph.evaluation.rows import Row
-from aleph.images import Pixels, write_image
+from aleph.evaluation.store import fill_path
+from aleph.evaluation.tasks import Task
 from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
-from aleph.masks import Hole
+from aleph.photo.pixels import write_image
 
 
 @dataclass(frozen=True)

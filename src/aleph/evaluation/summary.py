@@ -9,15 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from aleph.arrays import Doubles
 from aleph.evaluation.classical import CLASSICAL
 from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, Setting, mask_label
 from aleph.evaluation.realism import sharpness, texture_distance
 from aleph.evaluation.rows import Row
 from aleph.evaluation.statistics import Difference, paired_bootstrap
-
-Floats = NDArray[np.float64]
 
 FACTORS = ("method", "weighting", "norm", "blending")
 """Parts of a setting of which one is changed in a comparison."""
@@ -180,11 +178,11 @@ class Results:
         """Return the rows of a mask and a setting in the order of the images."""
         return self._rows[mask, setting.name]
 
-    def values(self, mask: str, setting: Setting, metric: str) -> Floats:
+    def values(self, mask: str, setting: Setting, metric: str) -> Doubles:
         """Return a metric, float64 (n,)."""
         return np.array([row[metric] for row in self.rows(mask, setting)], np.float64)
 
-    def textures(self, mask: str, setting: Setting) -> Floats:
+    def textures(self, mask: str, setting: Setting) -> Doubles:
         """Return the texture features, float64 (n, FEATURES)."""
         return np.array([row["texture"] for row in self.rows(mask, setting)], np.float64)
 
@@ -357,5 +355,5 @@ def _common_steps(curves: Sequence[Mapping[str, list[float]]]) -> list[int]:
     return sorted(map(int, common))
 
 
-def _at(curves: Sequence[Mapping[str, list[float]]], step: int, name: str) -> Floats:
+def _at(curves: Sequence[Mapping[str, list[float]]], step: int, name: str) -> Doubles:
     return np.array([curve[name][curve["step"].index(step)] for curve in curves])

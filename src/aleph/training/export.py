@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from aleph.config import ModelConfig
+from aleph.models.config import ModelConfig
+from aleph.models.folder import save_model
 from aleph.training.loop import new_recipe
+from aleph.training.recipes.whitening import whiten
 from aleph.training.run import Run, open_images, read_run
 from aleph.training.state import load_state
-from aleph.training.whitening import whiten
-from aleph.zoo import save_model
 
 
 def export_run(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
@@ -78,5 +78,5 @@ def _summary(model: ModelConfig) -> str:
 
 def _measure(model: ModelConfig) -> str:
     if model.kind == "detector":
-        return "python benchmarks/faces_found.py DATA --detector FOLDER"
+        return "python -m benchmarks faces-found DATA --detector FOLDER"
     return "aleph evaluate FOLDER DATA"

@@ -17,17 +17,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aleph.config import ModelConfig, TrainConfig
 from aleph.errors import InputError, MissingDependencyError, TrainingError
-from aleph.images import replacing, to_pixels, to_tensor
-from aleph.training.amortised import AmortisedRecipe
-from aleph.training.average import decay_at, update_average
-from aleph.training.data import Batches
-from aleph.training.dcgan import DCGANRecipe
-from aleph.training.detector import DetectorRecipe
-from aleph.training.initial import start_from
-from aleph.training.recipe import Recipe
-from aleph.training.report import Reporter
+from aleph.files import replacing
+from aleph.models.config import ModelConfig
+from aleph.photo.tensors import to_pixels, to_tensor
+from aleph.progress import Reporter
+from aleph.training.batches import Batches
+from aleph.training.config import TrainConfig
+from aleph.training.recipes.amortised import AmortisedRecipe
+from aleph.training.recipes.dcgan import DCGANRecipe
+from aleph.training.recipes.detector import DetectorRecipe
+from aleph.training.recipes.ema import decay_at, update_average
+from aleph.training.recipes.recipe import Recipe
+from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import Run, open_images, prepare_images, split_data, write_run
 from aleph.training.state import load_state, save_state
 from aleph.training.step import Step

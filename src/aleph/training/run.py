@@ -12,21 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.config import ModelConfig, TrainConfig
-from aleph.errors import InputError, OutputError, TrainingError
-from aleph.images import replacing
-from aleph.training.data import (
+from aleph.datasets import (
     Source,
     Split,
     find_partition,
     find_sources,
-    pack,
     read_partition,
     split_sources,
 )
-from aleph.training.report import Reporter
+from aleph.errors import InputError, OutputError, TrainingError
+from aleph.files import replacing
+from aleph.models.config import ModelConfig
+from aleph.models.folder import read_config
+from aleph.models.zoo import find_model
+from aleph.progress import Reporter
+from aleph.training.batches import pack
+from aleph.training.config import TrainConfig
 from aleph.training.state import STATE
-from aleph.zoo import find_model, read_config
 
 
 @dataclass(frozen=True)

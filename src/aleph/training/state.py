@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aleph.errors import TrainingError
-from aleph.images import replacing
-from aleph.training.recipe import Recipe
+from aleph.files import replacing
+from aleph.training.recipes.recipe import Recipe
 
 STATE = "state.safetensors"
 

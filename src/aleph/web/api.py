@@ -26,7 +26,7 @@ from starlette.concurrency import run_in_threadpool
 
 from aleph.config import Preset, Weighting
 from aleph.errors import AlephError
-from aleph.placement import EYES
+from aleph.frames.placement import EYES
 from aleph.web.engine import Engine, Fill, displayable, used_frames, weight_map
 from aleph.web.jobs import Draining, Job, Jobs, QueueFull
 from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS, Limits

@@ -16,21 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aleph.choosing import Finder
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name
-from aleph.images import open_picture
-from aleph.masks import read_hole
-from aleph.photos import decode_photo, read_photo
-from aleph.placement import Placement
+from aleph.frames.detect import Finder
+from aleph.frames.placement import Placement
+from aleph.masks.read import read_hole
+from aleph.photo.photo import decode_photo, read_photo
+from aleph.photo.pixels import open_picture
+from aleph.search.weighting import context_weight
 from aleph.web.jobs import Job
 from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat
 from aleph.web.uploads import Upload
-from aleph.weighting import context_weight
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter, Inpainting, SearchedFrame
-    from aleph.search import SearchStep
+    from aleph.search.latent import SearchStep
 
 
 _PREVIEW_QUALITY = 85
@@ -99,13 +99,14 @@ class Engine:
     @property
     def default_model(self) -> str:
         """Name or folder of the default model."""
-        from aleph.zoo import DEFAULT_MODEL
+        from aleph.models.zoo import DEFAULT_MODEL
 
         return self._default or DEFAULT_MODEL
 
     def models(self) -> list[dict[str, Any]]:
         """Return the facts of every model that may be asked for."""
-        from aleph.zoo import describe, find_model, list_models, read_config
+        from aleph.models.folder import read_config
+        from aleph.models.zoo import describe, find_model, list_models
 
         known = list_models()
         if self.default_model not in known:
@@ -191,13 +192,14 @@ def default_finder(model: str | None, device: str) -> Finder | None:
     Raises:
         ModelError: if there is no such model.
     """
-    from aleph.zoo import DEFAULT_MODEL, find_model, read_config
+    from aleph.models.folder import read_config
+    from aleph.models.zoo import DEFAULT_MODEL, find_model
 
     detector = read_config(find_model(model or DEFAULT_MODEL)).detector
 
     @cache
     def load() -> Finder:
-        from aleph.finding import load_finder
+        from aleph.frames.detect import load_finder
 
         finder = load_finder(detector, device)
         assert finder is not None
@@ -273,7 +275,7 @@ class _Previews:
 
     def _previews(self, step: SearchStep) -> list[dict[str, Any]]:
         """Return G(z) of the best start of every frame, and where the frame lies."""
-        from aleph.images import to_pixels
+        from aleph.photo.tensors import to_pixels
 
         best = step.losses["total"].argmin(dim=1)
         chosen = step.generated[range(len(best)), best]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from aleph.arrays import Hole
 from aleph.demo import portrait, scratches
-from aleph.images import encode_image
-from aleph.masks import Hole, named_hole
+from aleph.masks.named import named_hole
+from aleph.photo.pixels import encode_image
 from aleph.web.schemas import Sample
 
 _CREDIT = "Eileen Collins, NASA portrait, public domain"

@@ -12,7 +12,7 @@ from typing import Self
 from PIL import Image, UnidentifiedImageError
 
 from aleph.errors import InputError
-from aleph.images import open_picture
+from aleph.photo.pixels import open_picture
 from aleph.web.schemas import PictureFormat
 
 READABLE: dict[str, PictureFormat] = {

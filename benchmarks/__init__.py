@@ -1,0 +1,1 @@
+"""The benchmarks: one command each, run as `python -m benchmarks NAME`."""

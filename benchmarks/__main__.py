@@ -1,0 +1,54 @@
+"""Run a benchmark by its name, or print which there are.
+
+python -m benchmarks
+python -m benchmarks NAME [OPTIONS]
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+BENCHMARKS = {
+    "results": "results.run",
+    "speed": "speed.run",
+    "leads": "models.leads",
+    "presets": "models.presets",
+    "basins": "models.basins",
+    "ranking": "models.ranking",
+    "gallery": "models.gallery",
+    "photographs": "photos.photographs",
+    "photo-size": "photos.photo_size",
+    "faces-found": "photos.faces_found",
+    "classical-fill": "photos.classical_fill",
+    "unexplained": "photos.unexplained",
+    "page": "serving.page",
+    "load": "serving.load",
+}
+"""Modules by the names of their benchmarks."""
+
+
+def index() -> str:
+    """Return a line per benchmark: its name, and the first line of its module's docstring."""
+    lines = []
+    for name, module in BENCHMARKS.items():
+        path = Path(__file__).parent / (module.replace(".", "/") + ".py")
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        lines.append(f"{name:<16}{text.splitlines()[0]}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the benchmark that the first argument names with the other arguments."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in BENCHMARKS:
+        print(f"python -m benchmarks NAME [OPTIONS]\n\n{index()}")
+        sys.exit(0 if name in ("", "-h", "--help") else 2)
+    sys.argv[:2] = [f"benchmarks {name}"]
+    importlib.import_module(f"benchmarks.{BENCHMARKS[name]}").main()
+
+
+if __name__ == "__main__":
+    main()

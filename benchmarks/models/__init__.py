@@ -1,0 +1,1 @@
+"""What the models and their presets are worth."""

@@ -1,0 +1,1 @@
+"""Everything behind docs/results.md."""

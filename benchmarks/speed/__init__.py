@@ -1,0 +1,1 @@
+"""Everything behind docs/speed.md."""

@@ -1,0 +1,224 @@
+"""What `speed.py` has measured, as Markdown; every number in it comes from the measurements."""
+
+from __future__ import annotations
+
+import platform
+import textwrap
+from pathlib import Path
+
+import torch
+
+from aleph.evaluation.report import table
+from benchmarks.speed.measure import Case, Measured, Timing
+
+YEH = "yeh2017"
+
+CONVOLUTIONS = ("conv", "mkldnn", "onednn")
+"""Parts of the names of operations that are convolutions, forwards or backwards."""
+
+
+def document(measured: Measured, made_by: str) -> str:
+    """Return the document."""
+    sections = [
+        _head(measured, made_by),
+        _methods(measured),
+        _batches(measured),
+        _resolutions(measured),
+        _arithmetic(measured),
+        _profiles(measured),
+    ]
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _prose(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False)
+
+
+def processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _head(measured: Measured, made_by: str) -> str:
+    loaded = [t.megabytes for case, t in measured.cases.items() if case.method == "nothing"]
+    rates = " and ".join(
+        f"{median:.0f} GFLOP/s ({least:.0f} to {most:.0f}) in {precision}"
+        for precision, (least, median, most) in measured.rates.items()
+    )
+    text = _prose(
+        f"On {processor()}, {measured.threads} thread{'s' if measured.threads > 1 else ''}, torch "
+        f"{torch.__version__}; all of it in one run, every case in a process of its own, centre "
+        f"holes. Seconds are per image: the median of {measured.repeats} repeats, and in brackets "
+        "the least and the largest. Long searches are timed without a step and with a few, and "
+        "continued linearly. Memory is the peak of the process; one that has only loaded the model "
+        f"has {_list_numbers(loaded)} MB. This machine's own 3×3 convolutions reach {rates}."
+    )
+    return f"# Speed\n\nMade by `{made_by}`; do not edit by hand.\n\n{text}"
+
+
+def _list_numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.0f}" for value in values)
+
+
+def _seconds(timing: Timing) -> str:
+    least, median, most = timing.seconds
+    return f"{median:.3g} ({least:.3g} to {most:.3g})"
+
+
+def _main_cases(measured: Measured) -> dict[Case, Timing]:
+    """Return the timings of the smaller model and its yardsticks, in the order measured."""
+    small = next(case.model for case in measured.cases if case.method == "nothing")
+    side = next(case.side for case in measured.cases if case.method == YEH)
+    return {
+        case: timing
+        for case, timing in measured.cases.items()
+        if case.method != "nothing" and case.side == side and case.model in (small, "")
+    }
+
+
+def _methods(measured: Measured) -> str:
+    found = _main_cases(measured)
+    yeh = {case.batch: t.seconds[1] for case, t in found.items() if case.method == YEH}
+    rows = []
+    for case, timing in found.items():
+        # One picture after the other: a classical fill costs the same in a batch.
+        ratio = yeh[case.batch] / timing.seconds[1]
+        rows.append(
+            (
+                case.method,
+                case.precision if case.model else "",
+                str(case.batch),
+                _seconds(timing),
+                f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}",
+                f"{timing.megabytes:.0f}",
+            )
+        )
+    (side, model) = next((case.side, case.model) for case in found if case.model)
+    head = ("method", "precision", "batch", "s per image", "times as fast as yeh2017", "peak MB")
+    text = _prose(
+        f"`{Path(model).name}`, {side}×{side}. The ratio is to Yeh's procedure with the same "
+        "generator at the same batch; classical fills do one picture after the other."
+    )
+    return f"## Every way of filling\n\n{text}\n\n{table(head, rows)}"
+
+
+def _batches(measured: Measured) -> str:
+    """Say how the time of an image changes with the batch."""
+    found = _main_cases(measured)
+    lines: dict[tuple[str, str], dict[int, Timing]] = {}
+    for case, timing in found.items():
+        if case.model:
+            lines.setdefault((case.method, case.precision), {})[case.batch] = timing
+    batches = sorted({case.batch for case in found if case.model})
+    rows = [
+        (
+            f"{method}, {precision}",
+            *(f"{line[batch].seconds[1] / line[batches[0]].seconds[1]:.2f}" for batch in batches),
+            *(f"{line[batch].megabytes:.0f}" for batch in batches),
+        )
+        for (method, precision), line in lines.items()
+        if set(line) == set(batches)
+    ]
+    head = ("", *(f"time at {b}" for b in batches), *(f"MB at {b}" for b in batches))
+    text = _prose(
+        f"Time per image in units of that at batch {batches[0]}, and peak memory. At most 64 codes "
+        "are searched together, so memory stops growing there."
+    )
+    return f"## Growth with the batch\n\n{text}\n\n{table(head, rows)}"
+
+
+def _resolutions(measured: Measured) -> str:
+    small = _main_cases(measured)
+    single = {c: t for c, t in measured.cases.items() if c.batch == 1 and c.precision == "fp32"}
+    searched = {
+        (case.method, case.side): (case, timing)
+        for case, timing in single.items()
+        if case.method in ("fast", "balanced") or not case.model
+    }
+    methods = list(dict.fromkeys(m for m, _ in searched if m != "nothing"))
+    sides = sorted({side for _, side in searched})
+    rows = []
+    for side in sides:
+        models = [c.model for c in single if c.side == side and c.method == "balanced"]
+        cells = [
+            _seconds(searched[method, side][1]) if (method, side) in searched else ""
+            for method in methods
+        ]
+        rows.append((f"{side}", f"`{Path(models[0]).name}`" if models else "", *cells))
+    text = _prose(
+        f"One picture, fp32, s per image. Pictures above the model's own {_own_side(measured)} are "
+        "searched at it: what grows is the blending and the scaling, and a classical fill's whole "
+        f"work. {_growth(searched, small)}"
+    )
+    head = ("side in pixels", "model", *methods)
+    return f"## Growth with the resolution\n\n{text}\n\n{table(head, rows)}"
+
+
+def _own_side(measured: Measured) -> int:
+    """Return the resolution of the larger model: it is given in batches at no other."""
+    return max(case.side for case in measured.cases if case.model and case.batch > 1)
+
+
+def _growth(searched: dict[tuple[str, int], tuple[Case, Timing]], small: dict[Case, Timing]) -> str:
+    balanced = sorted(
+        (side, timing.seconds[1], case.model)
+        for (method, side), (case, timing) in searched.items()
+        if method == "balanced"
+    )
+    if len(balanced) < 2 or not small:
+        return ""
+    (low, few, first), (high, more, second), *_ = balanced
+    return (
+        f"`balanced` takes {more / few:.1f} times as long with `{Path(second).name}` at {high} as "
+        f"with `{Path(first).name}` at {low}."
+    )
+
+
+def _arithmetic(measured: Measured) -> str:
+    rows = []
+    for case, timing in measured.cases.items():
+        if not timing.step or case.batch == 1:
+            continue
+        work = measured.flop[case.model, case.method]
+        reached = work / timing.step
+        share = reached / measured.rates[case.precision][1]
+        rows.append(
+            (
+                f"`{Path(case.model).name}`, {case.method}",
+                case.precision,
+                str(case.batch),
+                f"{work:.2f}",
+                f"{1000 * timing.step:.2f}",
+                f"{reached:.0f}",
+                f"{share:.0%}",
+            )
+        )
+    head = ("search", "precision", "batch", "GFLOP per image and step", "ms per image and step",
+            "GFLOP/s", "share of the machine's convolutions")  # fmt: skip
+    text = _prose(
+        "GFLOP counted by torch: one pass of G (and of D where λ > 0) for each start, twice, for "
+        "the gradient to z costs as much as the pass."
+    )
+    return f"## Share of the machine's own convolution rate\n\n{text}\n\n{table(head, rows)}"
+
+
+def _profiles(measured: Measured) -> str:
+    parts = ["## Where the time of a search goes"]
+    for (model, precision), shares in measured.profiles.items():
+        convolutions = sum(
+            share for name, share in shares if any(part in name for part in CONVOLUTIONS)
+        )
+        largest = [f"`{name}` {share:.0%}" for name, share in shares[:8]]
+        parts.append(
+            _prose(
+                f"`{Path(model).name}`, `balanced`, {precision}: convolutions take "
+                f"{convolutions:.0%}; the rest, which does almost no arithmetic, passes over the "
+                f"activations. The largest: {', '.join(largest)}."
+            )
+        )
+    return "\n\n".join(parts) if measured.profiles else ""

@@ -1,0 +1,1 @@
+"""Blending: putting generated pixels into the photo."""

@@ -1,0 +1,137 @@
+"""Grain: the fine texture that an enlarged frame lacks, measured beside the hole and put into it.
+
+What enlarging by a factor loses is y − up(down(y)). It is measured in blocks of known pixels, of
+which the smoothest count: they show the grain alone, the others edges and texture that belong to
+what is seen. The blocks are the spots of a spot noise with random phases (Galerne et al. 2011,
+Random Phase Textures, doi:10.1109/TIP.2010.2052822, section III): white noise convolved with a
+block has the block's spectrum and the covariance of its colours.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from aleph.arrays import Floats, Hole, Pixels
+
+MOST_SCALE = 8.0
+"""What is coarser than that many pixels is no grain."""
+
+_BLOCK = 32
+"""Side of a block in pixels."""
+
+_LOOKED_AT = 400
+"""Blocks that are looked at, at most."""
+
+_SMOOTHEST = 0.25
+"""Share of the blocks that count as smooth."""
+
+_SPOTS = 6
+"""Blocks that the grain is made of, at most."""
+
+_LEAST = 0.4
+"""Standard deviation in grey levels below which there is no grain but rounding (which has 0.29)."""
+
+_CLIPPED = (4.0, 251.0)
+"""Blocks whose mean lies outside are black or white, where no grain can be seen."""
+
+
+def measure_grain(pixels: Pixels, hole: Hole, scale: float) -> list[Floats]:
+    """Measure what enlarging by `scale` loses where it is smooth.
+
+    Args:
+        pixels: The surroundings of a hole, uint8 (H, W, 3).
+        hole: Boolean (H, W).
+        scale: Pixels across one pixel of the frame that is enlarged.
+
+    Returns:
+        Spots, float32 (32, 32, 3) each, in grey levels, means 0; none if nothing is lost, or
+        nothing known is large enough to measure it.
+    """
+    scale = min(scale, MOST_SCALE)
+    if scale <= 1.0:
+        return []
+    border = int(np.ceil(2 * scale))
+    lost = [
+        _lost(pixels[y : y + _BLOCK + 2 * border, x : x + _BLOCK + 2 * border], scale, border)
+        for y, x in _places(hole, _BLOCK + 2 * border)
+    ]
+    usable = [spot for mean, spot in lost if _CLIPPED[0] < mean < _CLIPPED[1]]
+    usable.sort(key=lambda spot: float(np.square(spot).mean()))
+    smooth = usable[: max(1, round(_SMOOTHEST * len(usable)))] if usable else []
+    # The smoothest of all may be out of focus or saturated in one colour: take those in the middle.
+    middle = smooth[len(smooth) // 4 :]
+    spots = middle[:: max(1, len(middle) // _SPOTS)][:_SPOTS]
+    return spots if spots and _deviation(spots) >= _LEAST else []
+
+
+def without_grain(pixels: Pixels, spots: list[Floats]) -> Pixels:
+    """Smooth away what is as weak as the grain, edges kept (Tomasi and Manduchi 1998).
+
+    A blend that goes on with single grains for several pixels makes blots of them.
+
+    Args:
+        pixels: uint8 (H, W, 3), wholly known.
+        spots: What was measured.
+    """
+    strength = 4.0 * _deviation(spots)
+    return cv2.bilateralFilter(pixels, 9, strength, 3.0).astype(np.uint8)
+
+
+def make_grain(spots: list[Floats], shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Draw grain of the measured spectrum and covariance, float32 (H, W, 3) in grey levels."""
+    grain = np.zeros((*shape, 3), np.float32)
+    for spot in spots:
+        white = rng.standard_normal(shape, np.float32)
+        weight = spot / np.float32(_BLOCK * np.sqrt(len(spots)))
+        for colour in range(3):
+            grain[:, :, colour] += cv2.filter2D(
+                white, cv2.CV_32F, weight[:, :, colour], borderType=cv2.BORDER_REFLECT
+            )
+    return grain
+
+
+def grain_share(hole: Hole, scale: float) -> Floats:
+    """Return how much grain a pixel lacks, float32 (H, W): 0 beside known pixels, 1 far from them.
+
+    The enlarged frame has some of its own, as coarse as its pixels.
+    """
+    distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    reach = max(1.0, min(scale, MOST_SCALE) / 4)
+    return np.asarray(1.0 - np.exp(-np.square(distance / reach)), np.float32)
+
+
+def _places(hole: Hole, side: int) -> list[tuple[int, int]]:
+    """Return where wholly known squares of a side lie, evenly chosen: (row, column) each."""
+    height, width = hole.shape
+    if min(height, width) < side:
+        return []
+    missing = cv2.integral(hole.astype(np.uint8))
+    step = max(_BLOCK // 2, int(np.sqrt(height * width / (4 * _LOOKED_AT))))
+    rows, columns = np.arange(0, height - side + 1, step), np.arange(0, width - side + 1, step)
+    top, left = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
+    inside = (
+        missing[top + side, left + side]
+        - missing[top, left + side]
+        - missing[top + side, left]
+        + missing[top, left]
+    )
+    known = np.flatnonzero(inside == 0)
+    chosen = known[:: max(1, -(-len(known) // _LOOKED_AT))]
+    return [(int(top[i]), int(left[i])) for i in chosen]
+
+
+def _lost(patch: Pixels, scale: float, border: int) -> tuple[float, Floats]:
+    """Return the mean of a patch, and what enlarging loses in its middle."""
+    values = patch.astype(np.float32)
+    side = len(values)
+    small = max(1, round(side / scale))
+    shrunk = cv2.resize(values, (small, small), interpolation=cv2.INTER_AREA)
+    rough = values - cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_CUBIC)
+    spot = rough[border:-border, border:-border]
+    spot = spot - spot.mean(axis=(0, 1))
+    return float(values.mean()), spot.astype(np.float32)
+
+
+def _deviation(spots: list[Floats]) -> float:
+    return float(np.sqrt(np.mean([np.square(spot).mean() for spot in spots])))

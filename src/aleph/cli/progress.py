@@ -1,0 +1,35 @@
+"""What the command line shows while it works."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from aleph.search.latent import OnStep, SearchStep
+
+
+@contextmanager
+def search_bar(quiet: bool) -> Iterator[OnStep]:
+    """Show a bar of the search's steps; yields the callback for the search."""
+    from aleph.progress import Reporter
+
+    with Reporter(not quiet).progress("searching", transient=True) as advance:
+
+        def on_step(step: SearchStep) -> None:
+            advance(step.step, {"loss": float(step.losses["total"].min())}, step.steps)
+
+        yield on_step
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Say warnings in one line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for warning in caught:
+        typer.echo(f"aleph: warning: {warning.message}", err=True)

@@ -1,0 +1,53 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aleph.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    pass
+from aleph.cli.options import DEFAULT_MODEL_HELP
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond the loopback a token is demanded.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="ALEPH_TOKEN", help="Token that clients must give; made up if needed."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further host name to be called by; repeatable.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    queue: Annotated[int, typer.Option(help="Searches that wait or run.", min=1)] = 8,
+    max_upload: Annotated[int, typer.Option(help="MiB that a request may have.", min=1)] = 64,
+    max_megapixels: Annotated[
+        int, typer.Option(help="Largest picture, in megapixels.", min=1)
+    ] = 50,
+    grace: Annotated[
+        float, typer.Option(help="Seconds that SIGTERM leaves the running search.", min=0)
+    ] = 60.0,
+) -> None:
+    """Open a page to mend pictures on, and an HTTP API, on this machine."""
+    try:
+        from aleph.web.limits import Limits
+        from aleph.web.server import ServeSettings
+        from aleph.web.server import serve as run_server
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "aleph":
+            raise
+        raise MissingDependencyError(
+            f"aleph serve needs {error.name}: pip install 'aleph-inpainting[web]'"
+        ) from None
+    limits = Limits(upload_bytes=max_upload * 2**20, pixels=max_megapixels * 10**6, queue=queue)
+    names = tuple(allow_host or ())
+    settings = ServeSettings(host, port, token, names, model, device, grace, limits)
+    run_server(settings, typer.echo)

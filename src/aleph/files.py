@@ -1,0 +1,67 @@
+"""Files: written to a temporary file, then renamed, so that nothing is ever half written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aleph.errors import OutputError
+
+if TYPE_CHECKING:
+    pass
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`, of the same ending, that replaces it on success.
+
+    Whatever goes wrong, `path` holds either what it held before or the whole new file.
+
+    Raises:
+        OutputError: if the folder does not exist or cannot be written.
+    """
+    target = Path(path)
+    check_writable(target)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix,
+                                        dir=target.parent)  # fmt: skip
+    except OSError as error:
+        raise OutputError(f"cannot write '{target}': {error.strerror}") from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes private files; a result has the mode that any new file would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write '{target}': {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a path whose folder is missing or cannot be written, or that is a folder itself.
+
+    Raises:
+        OutputError: with what is wrong.
+    """
+    target = Path(path)
+    if os.path.isdir(target):  # noqa: PTH112 - unlike Path.is_dir, false for a name too long
+        raise OutputError(f"cannot write '{target}': it is a folder; name a file in it")
+    if len(os.fsencode(target.name)) > 200:
+        raise OutputError(f"cannot write '{target.name[:40]}…': the name is too long")
+    if not target.parent.is_dir():
+        raise OutputError(f"cannot write '{target}': the folder '{target.parent}' does not exist")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")

@@ -1,0 +1,399 @@
+"""Detection: which frames of a damaged photo hold an object of the class that a model fills.
+
+A detector looks at the surroundings of the hole at every size, half an octave apart, and then twice
+more at every frame that it found, turned upright and scaled to the size that it knows best. Time
+and memory grow with the hole and its surroundings; of the rest of a photo only halved copies are
+made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from aleph.arrays import Hole, Pixels
+from aleph.frames.placement import Placement
+from aleph.models.networks.detector import MULTIPLE
+from aleph.models.zoo import load_detector
+from aleph.photo.tensors import to_tensor
+
+THRESHOLD = 0.45
+"""Score from which a frame is reported."""
+
+SMALLEST = 40
+"""Side in pixels of the smallest frames that are looked for."""
+
+SMALLEST_SHARE = 1 / 80
+"""The same as a share of a photo's longer side; whichever is more."""
+
+_CANDIDATE = 0.2
+"""Score from which a place is looked at again."""
+
+_MOST_CANDIDATES = 32
+_STEP = math.sqrt(2)
+"""Ratio of the sizes of two steps of the pyramid."""
+
+_TILE = 320
+"""Pixels across the cells that one pass of the network is asked about."""
+
+_REACH = 0.8
+"""Sides of a frame from the hole within which the centres of frames that touch it lie: half the
+diagonal of nearly the largest of a step of the pyramid."""
+
+_CONTEXT = 0.65
+"""Sides of a frame that the network is shown around the cells that it is asked about."""
+
+_KNOWN_SHARE = 1 / 8
+"""A pixel is known to the network if at least this share of what it covers is known."""
+
+_SAME = 0.5
+"""Frames whose centres are nearer than this many sides, of the larger, are one."""
+
+_ROUNDS = 2
+"""Second looks at a candidate; each is taken at what the one before saw."""
+
+_AT_ONCE = 16
+"""Frames looked at in one pass of the network."""
+
+_STEEPEST = 60.0
+"""Degrees beyond which no frame is believed: upside down it would be found elsewhere."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A frame that a detector found.
+
+    Attributes:
+        placement: Where it lies.
+        score: How sure the detector is, from 0 to 1.
+    """
+
+    placement: Placement
+    score: float
+
+
+class Detect(Protocol):
+    """What finds frames in a picture of the right size; `aleph.models.model.Detector` is one."""
+
+    @property
+    def resolution(self) -> int:
+        """Side in pixels at which frames are known."""
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (N, h, w) and frames (N, h, w, 4) for pictures (N, 4, H, W)."""
+
+
+Finder = Callable[[Pixels, Hole], Sequence[Found]]
+"""Finds a model's frames in a photo, uint8 (H, W, 3), with a hole, boolean (H, W); best first."""
+
+
+def find_frames(
+    detect: Detect, image: Pixels, hole: Hole, *, threshold: float = THRESHOLD
+) -> list[Found]:
+    """Find the frames that touch a photo's hole.
+
+    Args:
+        detect: The detector.
+        image: uint8 (H, W, 3); its values in the hole are not looked at.
+        hole: Boolean (H, W), True = missing.
+        threshold: Score from which a frame is reported.
+
+    Returns:
+        The frames, best first; no two of the same object. They may reach beyond the photo.
+    """
+    if not hole.any():
+        return []
+    views = _Views(image, hole)
+    candidates: list[Found] = []
+    for side in _sides(hole.shape):
+        for region in _regions(hole, side, _TILE / detect.resolution * side):
+            candidates += _look_around(detect, views, region, side)
+    found = _distinct(candidates)[:_MOST_CANDIDATES]
+    for _ in range(_ROUNDS):
+        found = _distinct(_look_again(detect, views, found))
+    return [f for f in found if f.score >= threshold and _credible(f.placement, hole)]
+
+
+def _smallest(shape: tuple[int, int]) -> float:
+    return max(SMALLEST, SMALLEST_SHARE * max(shape))
+
+
+def _sides(shape: tuple[int, int]) -> Iterator[float]:
+    """Yield the sides that frames are looked for with, up to the whole photo's."""
+    side = _smallest(shape) * _STEP
+    while side < max(shape) * _STEP:
+        yield side
+        side *= _STEP
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the photo."""
+
+
+def _regions(hole: Hole, side: float, tile: float) -> Iterator[Box]:
+    """Yield boxes that hold the centres of all frames of about `side` that touch the hole.
+
+    Args:
+        hole: Boolean (H, W).
+        side: Side of the frames in pixels.
+        tile: Largest side of a box.
+    """
+    reach = _REACH * side
+    height, width = hole.shape
+    whole = _around(hole, (0, 0, width, height), reach)
+    if whole is None:
+        return
+    left, top, right, bottom = whole
+    for y in np.arange(top, bottom, tile):
+        for x in np.arange(left, right, tile):
+            core = (x, y, min(x + tile, right), min(y + tile, bottom))
+            part = _around(hole, core, reach)
+            if part is not None:
+                yield part
+
+
+def _around(hole: Hole, box: Box, reach: float) -> Box | None:
+    """Return the part of a box that lies within `reach` of the hole's bounding box there."""
+    left, top, right, bottom = box
+    x, y = max(int(left - reach), 0), max(int(top - reach), 0)
+    cut = hole[y : math.ceil(bottom + reach), x : math.ceil(right + reach)]
+    columns, rows = np.flatnonzero(cut.any(axis=0)), np.flatnonzero(cut.any(axis=1))
+    if not len(columns):
+        return None
+    return (
+        max(left, x + columns[0] - reach),
+        max(top, y + rows[0] - reach),
+        min(right, x + columns[-1] + 1 + reach),
+        min(bottom, y + rows[-1] + 1 + reach),
+    )
+
+
+class _Views:
+    """A photo and its halved copies, of which parts are shown to a detector.
+
+    Each copy is (uint8 (h, w, 3) means of the known pixels, uint8 (h, w) known share · 255).
+    """
+
+    def __init__(self, image: Pixels, hole: Hole) -> None:
+        self.copies = [(image, (~hole).view(np.uint8) * np.uint8(255))]
+        while max(self.copies[-1][1].shape) > 96 and min(self.copies[-1][1].shape) > 1:
+            self.copies.append(_halved(*self.copies[-1]))
+
+    def show(self, corner: Placement, width: int, height: int) -> Tensor:
+        """Return what a detector is shown of a part: float32 (1, 4, height, width).
+
+        Args:
+            corner: Its upper left pixel: where that lies, how large it is, how the part is turned.
+            width: Pixels of the part.
+            height: The same.
+        """
+        level = min(max(int(math.log2(max(corner.side, 1.0))), 0), len(self.copies) - 1)
+        image, share = self.copies[level]
+        matrix = corner.matrix * 0.5**level  # of the unit square, so from pixel to pixel
+        ends = np.array([[0, 0], [width, 0], [width, height], [0, height]])
+        spots = ends @ matrix[:, :2].T + matrix[:, 2]
+        low = np.maximum(np.floor(spots.min(axis=0)).astype(int) - 2, 0)
+        high = np.maximum(np.ceil(spots.max(axis=0)).astype(int) + 2, low)
+        cut = np.s_[low[1] : high[1], low[0] : high[0]]
+        known = share[cut].astype(np.float32) / 255
+        if not known.size:
+            return _shown(np.zeros((height, width, 3)), np.zeros((height, width)))
+        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5 - low
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        weighted = image[cut] * known[:, :, None]
+        total = cv2.warpAffine(weighted, matrix, (width, height), flags=how)
+        return _shown(
+            np.asarray(total), np.asarray(cv2.warpAffine(known, matrix, (width, height), flags=how))
+        )
+
+
+def _shown(total: NDArray[np.floating], share: NDArray[np.floating]) -> Tensor:
+    """Return the network's input from sums over known pixels and the known share."""
+    missing = share < _KNOWN_SHARE
+    mean = np.rint(total / np.maximum(share, 1e-6)[:, :, None]).clip(0, 255).astype(np.uint8)
+    hole = torch.from_numpy(missing)[None, None]
+    image = to_tensor(mean[None]).masked_fill(hole, 0.0)
+    return torch.cat([image, hole.float()], dim=1).contiguous(memory_format=torch.channels_last)
+
+
+def _halved(image: Pixels, share: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np.uint8]]:
+    """Halve a copy, strip by strip; no missing pixel bleeds into a known one.
+
+    An odd last row or column is left out.
+    """
+    height, width = share.shape[0] // 2, share.shape[1] // 2
+    smaller, shares = np.empty((height, width, 3), np.uint8), np.empty((height, width), np.uint8)
+    for top in range(0, height, 256):
+        rows = min(256, height - top)
+        cut = np.s_[2 * top : 2 * (top + rows), : 2 * width]
+        strip = (width, rows)
+        part, known = image[cut], share[cut]
+        shares[top : top + rows] = cv2.resize(known, strip, interpolation=cv2.INTER_AREA)
+        if known.min() < 255:
+            weight = known.astype(np.float32)
+            total = cv2.resize(part * weight[:, :, None], strip, interpolation=cv2.INTER_AREA)
+            mean = cv2.resize(weight, strip, interpolation=cv2.INTER_AREA)
+            part = np.rint(total / np.maximum(mean, 1e-6)[:, :, None]).clip(0, 255).astype(np.uint8)
+        smaller[top : top + rows] = cv2.resize(part, strip, interpolation=cv2.INTER_AREA)
+    return smaller, shares
+
+
+def _look_around(detect: Detect, views: _Views, region: Box, side: float) -> list[Found]:
+    """Return the candidates of about `side` whose centres lie in a region."""
+    unit = side / detect.resolution
+    context = _CONTEXT * side
+    left, top = region[0] - context, region[1] - context
+    width, height = (
+        math.ceil((end - begin + context) / unit / MULTIPLE) * MULTIPLE
+        for begin, end in ((left, region[2]), (top, region[3]))
+    )
+    scores, frames = detect(views.show(_pixel(left, top, unit, 0.0), width, height))
+    peaks = scores == functional.max_pool2d(scores[:, None], 3, 1, 1)[:, 0]
+    wanted = peaks & (scores >= _CANDIDATE)
+    return [
+        Found(Placement(left + x * unit, top + y * unit, size * unit, angle), score)
+        for (x, y, size, angle), score in zip(
+            frames[wanted].tolist(), scores[wanted].tolist(), strict=True
+        )
+    ]
+
+
+def _pixel(left: float, top: float, unit: float, angle: float) -> Placement:
+    """Return the placement of a pixel by its upper left corner."""
+    corner = Placement(0.0, 0.0, unit, angle).points(np.zeros((1, 2)))[0]
+    return Placement(left - float(corner[0]), top - float(corner[1]), unit, angle)
+
+
+def _look_again(detect: Detect, views: _Views, found: list[Found]) -> list[Found]:
+    """Look at frames, upright and of the size that is known best, and at their mirror images.
+
+    Returns:
+        As many frames; their scores are the geometric means of the old and the new.
+    """
+    again: list[Found] = []
+    for first in range(0, len(found), _AT_ONCE):
+        some = found[first : first + _AT_ONCE]
+        arounds = [replace(one.placement, side=2 * one.placement.side) for one in some]
+        shown = torch.cat(
+            [_show_upright(views, around, 2 * detect.resolution) for around in arounds]
+        )
+        scores, frames = detect(torch.cat([shown, shown.flip(3)]))
+        looks = [_central(s, f) for s, f in zip(scores, frames, strict=True)]
+        for old, around, one, mirrored in zip(
+            some, arounds, looks, looks[len(some) :], strict=False
+        ):
+            placement = _mean_look(around, one, mirrored, 2 * detect.resolution)
+            again.append(Found(placement, (old.score**2 * one.score * mirrored.score) ** 0.25))
+    return again
+
+
+def _show_upright(views: _Views, around: Placement, pixels: int) -> Tensor:
+    left, top = around.corners[0]
+    corner = _pixel(float(left), float(top), around.side / pixels, around.angle)
+    return views.show(corner, pixels, pixels)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one look at a frame says: a score, and the frame in pixels of what was shown."""
+
+    score: float
+    x: float
+    y: float
+    side: float
+    angle: float
+
+
+def _mean_look(around: Placement, one: _Look, mirrored: _Look, pixels: int) -> Placement:
+    """Return where the mean of a look and one at the mirror image lies in the photo.
+
+    Args:
+        around: The square that was looked at.
+        one: What was seen.
+        mirrored: What was seen in the mirror image.
+        pixels: Side of what was looked at.
+    """
+    x, y = (one.x + pixels - mirrored.x) / 2, (one.y + mirrored.y) / 2
+    spot = around.points(np.array([[x, y]]) / pixels)[0]
+    side = math.sqrt(one.side * mirrored.side) * around.side / pixels
+    angle = around.angle + (one.angle - mirrored.angle) / 2
+    return Placement(float(spot[0]), float(spot[1]), side, angle)
+
+
+def _central(scores: Tensor, frames: Tensor) -> _Look:
+    """Return the best score near the middle of a view, and the mean frame of the cells around it.
+
+    Args:
+        scores: (h, w).
+        frames: (h, w, 4).
+    """
+    height, width = scores.shape
+    middle = scores[height // 4 : -(height // 4), width // 4 : -(width // 4)]
+    row, column = divmod(int(middle.argmax()), middle.shape[1])
+    row, column = row + height // 4, column + width // 4
+    near = np.s_[row - 1 : row + 2, column - 1 : column + 2]
+    weight = scores[near].reshape(-1, 1)
+    x, y, side, angle = (
+        (frames[near].reshape(-1, 4) * weight).sum(dim=0) / weight.sum().clamp(min=1e-9)
+    ).tolist()
+    return _Look(float(scores[row, column]), x, y, side, angle)
+
+
+def _distinct(found: list[Found]) -> list[Found]:
+    """Return the frames, best first, less those that a better one stands for."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda f: -f.score):
+        if not any(_alike(one.placement, other.placement) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _alike(one: Placement, other: Placement) -> bool:
+    apart = math.hypot(one.x - other.x, one.y - other.y)
+    return apart < _SAME * max(one.side, other.side)
+
+
+def _credible(placement: Placement, hole: Hole) -> bool:
+    """Return whether a frame is of a size and tilt that is looked for, and touches the hole."""
+    fits = placement.side >= _smallest(hole.shape) / _STEP and abs(placement.angle) <= _STEEPEST
+    return fits and _touches(placement, hole)
+
+
+def _touches(placement: Placement, hole: Hole) -> bool:
+    """Return whether a frame covers a missing pixel."""
+    corners = placement.corners
+    low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    high = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + 1, low)
+    cut = hole[low[1] : high[1], low[0] : high[0]]
+    inside = np.zeros(cut.shape, np.uint8)
+    if cut.size:
+        cv2.fillConvexPoly(inside, np.rint(corners - low - 0.5).astype(np.int32), 1)
+    return bool((cut & (inside > 0)).any())
+
+
+def load_finder(name: str, device: str = "cpu") -> Finder | None:
+    """Load the detector that a model's configuration names.
+
+    Args:
+        name: Its name; empty for none.
+        device: Where it shall run.
+
+    Returns:
+        What finds the model's frames in a photo; None if the model names none.
+
+    Raises:
+        ModelError: if there is no such detector.
+    """
+    if not name:
+        return None
+    detector = load_detector(name, device)
+    return lambda pixels, hole: find_frames(detector, pixels, hole)

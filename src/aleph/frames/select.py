@@ -1,0 +1,186 @@
+"""Choosing: which frames of a photo are to be searched, and which the search has shown to be none.
+
+Frames are given by the user, as eyes or a box, or found by the model's detector; the search is the
+judge of what was found: a frame whose known pixels the generator cannot explain holds no face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.arrays import Hole, Pixels
+from aleph.config import ModelKind
+from aleph.errors import InputError
+from aleph.frames.detect import Finder
+from aleph.frames.frame import Frame, frame_at, frame_whole
+from aleph.frames.placement import Placement
+from aleph.frames.request import FrameRequest
+from aleph.models.config import ModelConfig
+
+How = Literal["whole", "square", "box", "eyes", "detector"]
+"""How a frame was found: the whole of a square photo, the largest square over the hole, a box or
+eyes that the user gave, or the model's detector."""
+
+MOST_UNEXPLAINED: dict[ModelKind, float] = {"amortised": 0.40, "dcgan": 1.03}
+"""Share of the known pixels' variation that G(ẑ) may miss where it has found a face: some 98 of 100
+damaged faces stay, placed exactly or 6 % of the side beside it, and of squares of pictures without
+a face 4 of 5 are dropped (2 of 3 by a `dcgan`): see docs/photos.md."""
+
+_LIKE_WHOLE = 0.12
+"""Mean distance of the corners, in sides, up to which a frame in a square photo is all of it."""
+
+_CROP = 2
+"""Sides of the model's resolution up to which a square photo in which no other frame is found is
+taken for a crop of what the model knows, and never dropped: half of it may be missing."""
+
+_LEAST_KNOWN = 0.05
+"""Share of a detected frame that must be known: the judge needs something to judge by."""
+
+
+@dataclass(frozen=True)
+class FrameCandidate:
+    """A frame to be searched.
+
+    Attributes:
+        frame: What the model sees.
+        how: How it was found.
+        limit: Share of the known pixels' variation from which on it is dropped if G(ẑ) misses it;
+            None if it stays, whatever the search says.
+        score: The detector's certainty; None for frames of other kinds.
+        unexplained: What the search has said: the share of the known pixels' variation that G(ẑ)
+            misses; None before.
+    """
+
+    frame: Frame
+    how: How
+    limit: float | None = None
+    score: float | None = None
+    unexplained: float | None = None
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the search has shown that it holds no face."""
+        if self.limit is None or self.unexplained is None:
+            return False
+        return self.unexplained > self.limit
+
+    def judged(self, generated: NDArray[np.float32]) -> FrameCandidate:
+        """Return it with what the search has said of it, G(ẑ) being float (R, R, 3)."""
+        return replace(self, unexplained=variance_unexplained(self.frame, generated))
+
+
+def select_frames(
+    pixels: Pixels, hole: Hole, request: FrameRequest, config: ModelConfig, find: Finder | None
+) -> list[FrameCandidate]:
+    """Return the frames of a photo that are to be searched: those that the hole touches.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        hole: Boolean (H, W).
+        request: What the user has said.
+        config: The model's configuration.
+        find: The model's detector; None if it has none. Its frames then are the whole of a square
+            photo, and of any other the largest square that lies over most of the hole.
+
+    Raises:
+        InputError: if a frame that the user gave, or the only one there is, has too little known;
+            or if faces are to be found without a detector.
+    """
+    resolution, limit = config.resolution, MOST_UNEXPLAINED.get(config.kind, 1.0)
+    if request.eyes:
+        return _given(pixels, hole, request.eyes, "eyes", resolution)
+    if isinstance(request.frame, Placement):
+        return _given(pixels, hole, [request.frame], "box", resolution)
+    if request.frame == "whole":
+        return [FrameCandidate(frame_whole(pixels, hole, resolution), "whole")]
+    if find is None:
+        if request.frame == "face":
+            raise InputError(
+                "the model names no detector to find faces with: point at them by their eyes, or "
+                "give a box"
+            )
+        square = largest_square(hole)
+        how: How = "whole" if hole.shape[0] == hole.shape[1] else "square"
+        return [FrameCandidate(frame_at(pixels, hole, square, resolution), how)]
+    return _detected(pixels, hole, request, resolution, limit, find)
+
+
+def _detected(
+    pixels: Pixels, hole: Hole, request: FrameRequest, resolution: int, limit: float, find: Finder
+) -> list[FrameCandidate]:
+    """Return what the detector finds; for a square photo maybe all of it, if that is wished for."""
+    tried = [(found.placement, found.score) for found in find(pixels, hole)]
+    detected = _tried(pixels, hole, tried, "detector", resolution, limit)
+    if request.frame == "face" or hole.shape[0] != hole.shape[1]:
+        return detected
+    whole = largest_square(hole)
+    alike = any(_alike(chosen.frame.placement, whole) for chosen in detected)
+    if detected and not alike:
+        return detected
+    if len(hole) <= _CROP * resolution:
+        return [FrameCandidate(frame_whole(pixels, hole, resolution), "whole")]
+    return _tried(pixels, hole, [(whole, None)], "whole", resolution, limit)
+
+
+def _given(
+    pixels: Pixels, hole: Hole, places: Sequence[Placement], how: How, resolution: int
+) -> list[FrameCandidate]:
+    frames = [frame_at(pixels, hole, place, resolution) for place in places]
+    return [FrameCandidate(frame, how) for frame in frames if frame.touched]
+
+
+def _tried(
+    pixels: Pixels,
+    hole: Hole,
+    places: Sequence[tuple[Placement, float | None]],
+    how: How,
+    resolution: int,
+    limit: float,
+) -> list[FrameCandidate]:
+    """Return the frames that may be searched, leaving out those of which too little is known."""
+    tried = []
+    for place, score in places:
+        try:
+            frame = frame_at(pixels, hole, place, resolution)
+        except InputError:
+            continue
+        if frame.touched and 1 - frame.hole.mean() >= _LEAST_KNOWN:
+            tried.append(FrameCandidate(frame, how, limit, score))
+    return tried
+
+
+def _alike(placement: Placement, whole: Placement) -> bool:
+    distance = np.linalg.norm(placement.corners - whole.corners, axis=1).mean()
+    return bool(distance < _LIKE_WHOLE * whole.side)
+
+
+def largest_square(hole: Hole) -> Placement:
+    """Place the largest square of a picture where it holds most of the hole.
+
+    Of equally good places it takes the one nearest to the middle of the picture.
+    """
+    height, width = hole.shape
+    side = min(height, width)
+    counts = hole.sum(axis=0 if width > height else 1, dtype=np.int64)
+    sums = np.concatenate([[0], np.cumsum(counts)])
+    inside = sums[side:] - sums[:-side]
+    best = np.flatnonzero(inside == inside.max())
+    first = int(best[np.argmin(np.abs(best - (len(inside) - 1) / 2))])
+    left, top = (first, 0) if width > height else (0, first)
+    return Placement(left + side / 2, top + side / 2, side)
+
+
+def variance_unexplained(frame: Frame, generated: NDArray[np.float32]) -> float:
+    """Return the share of the known pixels' variation that a generated frame misses.
+
+    The mean squared difference from the known pixels over their variance, colour by colour; 0 is
+    perfect agreement, 1 no better than their mean colour.
+    """
+    known = frame.pixels[~frame.hole].astype(np.float64)
+    missed = np.square(known - generated[~frame.hole]).mean()
+    return float(missed / max(np.square(known - known.mean(axis=0)).mean(), 1.0))

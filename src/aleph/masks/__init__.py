@@ -1,0 +1,1 @@
+"""Masks: what users give (nonzero = missing) → the hole (True = missing)."""

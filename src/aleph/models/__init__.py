@@ -1,0 +1,1 @@
+"""Models: networks, model folders, devices, and the models that ship with aleph."""

@@ -1,0 +1,98 @@
+"""What a model is built from; `config.json` of a model folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aleph.config import ModelKind, Prior, Serialisable, check_choice, require
+from aleph.errors import shown
+
+MODEL_FORMAT = 1
+"""Version of the model folder's layout; another version is refused."""
+
+
+@dataclass(frozen=True)
+class ModelConfig(Serialisable):
+    """What a model's networks are built from; stored as `config.json` beside the weights.
+
+    Attributes:
+        kind: Family of the networks. A `detector` fills nothing: it finds where frames lie, has no
+            latent code, and is built from `resolution`, `encoder_width` and `maximum_width` alone.
+        resolution: Side of the square frame in pixels; a power of two. A detector knows frames by
+            their look at this size.
+        latent_dim: Length of the latent code z.
+        prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
+        generator_width: Channels of the generator's last hidden layer.
+        discriminator_width: Channels of the discriminator's first layer.
+        encoder_width: Channels of the encoder's first layer; 0 where there is no encoder.
+        maximum_width: Bound of the channels of any layer; 0 for none.
+        detector: Name of the detector that finds this class's frames in photos; empty for none.
+    """
+
+    kind: ModelKind = "dcgan"
+    resolution: int = 64
+    latent_dim: int = 100
+    prior: Prior = "uniform"
+    generator_width: int = 64
+    discriminator_width: int = 32
+    encoder_width: int = 0
+    maximum_width: int = 0
+    detector: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("model kind", self.kind, ModelKind)
+        check_choice("prior", self.prior, Prior)
+        power_of_two = self.resolution & (self.resolution - 1) == 0
+        require(
+            power_of_two and 8 <= self.resolution <= 1024,
+            f"resolution must be a power of two from 8 to 1024, not {shown(self.resolution)}",
+        )
+        self._check_range(
+            ("latent_dim", "generator_width", "discriminator_width"), self.kind != "detector"
+        )
+        self._check_range(("encoder_width", "maximum_width"), self.kind != "dcgan")
+
+    def _check_range(self, names: tuple[str, ...], needed: bool) -> None:
+        """Refuse sizes beyond reason, and 0 where the kind of model needs the network."""
+        least = 1 if needed else 0
+        for name in names:
+            value = getattr(self, name)
+            require(
+                least <= value <= 4096, f"{name} must be from {least} to 4096, not {shown(value)}"
+            )
+
+    @property
+    def image_resolution(self) -> int:
+        """Side of the images to train on: a detector's scenes enlarge frames up to twice."""
+        return self.resolution * (2 if self.kind == "detector" else 1)
+
+    @classmethod
+    def default(cls, kind: str, **given: Any) -> Self:  # noqa: ANN401 - its own fields
+        """Return the usual shape of a kind of model, with some fields given.
+
+        Raises:
+            InputError: if the kind is unknown or a value impossible.
+        """
+        check_choice("model kind", kind, ModelKind)
+        usual: dict[str, Any] = {}
+        if kind == "amortised":
+            usual = {
+                "latent_dim": 256,
+                "prior": "normal",
+                "generator_width": 48,
+                "discriminator_width": 24,
+                "encoder_width": 32,
+                "maximum_width": 256,
+            }
+        elif kind == "detector":
+            usual = {
+                "latent_dim": 0,
+                "prior": "normal",
+                "generator_width": 0,
+                "discriminator_width": 0,
+                "encoder_width": 32,
+                "maximum_width": 128,
+            }
+        return cls(kind=kind, **{**usual, **given})  # type: ignore[arg-type]

@@ -1,0 +1,168 @@
+"""Model folders: `config.json`, `model.safetensors`, `README.md`. Read, checked, written.
+
+Nothing is unpickled, nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aleph.errors import AlephError, ModelError, OutputError, shown
+from aleph.models.config import MODEL_FORMAT, ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+_MAX_CONFIG_BYTES = 1 << 16
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read and check a model folder's configuration.
+
+    Raises:
+        ModelError: if it is missing, damaged, of another version, or holds impossible values.
+    """
+    path = folder / CONFIG
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise ModelError(f"'{path}' is too large to be a model's configuration")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"'{folder}' is no model folder: it has no {CONFIG}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"'{path}' is damaged: {error}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
+        raise ModelError(f"'{path}' is not the configuration of a model")
+    if values.get("format") != MODEL_FORMAT:
+        raise ModelError(
+            f"'{folder}' has model format {shown(values.get('format'))}, but this aleph reads "
+            f"format {MODEL_FORMAT}: update aleph, or export the model again"
+        )
+    try:
+        return ModelConfig.from_dict(values["model"])
+    except (AlephError, TypeError) as error:
+        raise ModelError(f"'{path}' is not the configuration of a model: {error}") from None
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ModelError(f"'{path.parent}' is no model folder: it has no {WEIGHTS}") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"'{path}' is damaged or not a safetensors file: {error}") from None
+
+
+def _check_weights(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Compare names, shapes and values with what the configuration asks for."""
+    import torch
+
+    for what, keys in (
+        ("lacks", expected.keys() - found.keys()),
+        ("has the unknown", found.keys() - expected.keys()),
+    ):
+        if keys:
+            raise ModelError(f"'{path}' does not fit its {CONFIG}: it {what} {shown(min(keys))}")
+    for key, tensor in found.items():
+        if tensor.shape != expected[key].shape:
+            raise ModelError(
+                f"'{path}' does not fit its {CONFIG}: '{key}' has shape {tuple(tensor.shape)}, not "
+                f"{tuple(expected[key].shape)}"
+            )
+        known = (torch.float16, torch.bfloat16, torch.float32, torch.int64)
+        alike = tensor.is_floating_point() == expected[key].is_floating_point()
+        if tensor.dtype not in known or not alike:
+            raise ModelError(f"'{path}' does not fit its {CONFIG}: '{key}' is {tensor.dtype}")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ModelError(f"'{path}' is damaged: '{key}' holds NaN or infinite values")
+
+
+def load_networks(folder: Path) -> tuple[ModelConfig, dict[str, nn.Module]]:
+    """Load every network of a model folder, float32 on the CPU, by role.
+
+    Nothing is allocated for the networks before names and shapes of the weights are checked.
+
+    Raises:
+        ModelError: if anything about the folder is not as it should be.
+    """
+    import torch
+
+    from aleph.models.networks import build_networks
+
+    config = read_config(folder)
+    weights = _read_weights(folder / WEIGHTS)
+    with torch.device("meta"):
+        networks = build_networks(config)
+    expected = {f"{r}.{k}": v for r, n in networks.items() for k, v in n.state_dict().items()}
+    _check_weights(folder / WEIGHTS, expected, weights)
+    for role, network in networks.items():
+        state = {
+            key: weights[f"{role}.{key}"].to(value.dtype)
+            for key, value in network.state_dict().items()
+        }
+        network.load_state_dict(state, assign=True)
+    return config, networks
+
+
+def save_model(
+    folder: str | os.PathLike[str],
+    config: ModelConfig,
+    networks: Mapping[str, nn.Module],
+    card: str,
+) -> None:
+    """Write a model folder, whole or not at all; an older model in its place is replaced.
+
+    Raises:
+        OutputError: if the place holds something else than a model, or cannot be written.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    target = Path(folder)
+    if target.exists() and not (_is_model_folder(target) or _is_empty_folder(target)):
+        raise OutputError(f"'{target}' exists and is no model folder: name another place")
+    weights = {
+        f"{role}.{key}": value.detach()
+        .cpu()
+        .to(torch.float16 if value.is_floating_point() else value.dtype)
+        .contiguous()
+        for role, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".aleph-", dir=target.parent) as scratch:
+            fresh = Path(scratch) / "model"
+            fresh.mkdir()
+            save_file(weights, fresh / WEIGHTS)
+            (fresh / WEIGHTS).chmod(0o644)  # safetensors makes private files
+            text = json.dumps({"format": MODEL_FORMAT, "model": config.to_dict()}, indent=2)
+            (fresh / CONFIG).write_text(text + "\n", encoding="utf-8")
+            (fresh / CARD).write_text(card, encoding="utf-8")
+            if target.exists():
+                target.rename(Path(scratch) / "old")
+            fresh.rename(target)
+    except OSError as error:
+        raise OutputError(f"cannot write the model folder '{target}': {error.strerror}") from None
+
+
+def _is_model_folder(path: Path) -> bool:
+    """Return whether a folder holds a model and nothing else."""
+    return path.is_dir() and {p.name for p in path.iterdir()} in (
+        {CONFIG, WEIGHTS, CARD},
+        {CONFIG, WEIGHTS},
+    )
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

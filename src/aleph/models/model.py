@@ -1,0 +1,113 @@
+"""Networks that are loaded and ready for inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aleph.config import Precision
+from aleph.errors import ModelError
+from aleph.models.config import ModelConfig
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Model:
+    """Networks ready for inference: frozen, in evaluation mode, on one device.
+
+    Attributes:
+        name: The name or folder that it was loaded by.
+        config: What the networks were built from.
+        generator: z (N, latent_dim) → (N, 3, resolution, resolution) in [−1, 1].
+        discriminator: Image → logit (N,), positive for real; None if the model has none.
+        encoder: Damaged image and hole → μ and log σ² of the latent code; None if there is none.
+        device: Where the weights lie.
+        precision: Their arithmetic.
+    """
+
+    name: str
+    config: ModelConfig
+    generator: nn.Module
+    discriminator: nn.Module | None
+    encoder: nn.Module | None
+    device: torch.device
+    precision: Precision
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Return G(z), float32 whatever the precision of the weights."""
+        image: Tensor = self.generator(z.to(next(self.generator.parameters()).dtype))
+        return image.float()
+
+    def discriminate(self, image: Tensor) -> Tensor:
+        """Return D's logits, float32 (N,), positive for real.
+
+        Raises:
+            ModelError: if the model has no discriminator.
+        """
+        if self.discriminator is None:
+            raise ModelError(
+                f"the model '{self.name}' has no discriminator: set the prior weight 0"
+            )
+        logit: Tensor = self.discriminator(image.to(next(self.discriminator.parameters()).dtype))
+        return logit.float()
+
+    def encode(self, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the posterior's μ and σ of damaged images, float32 (N, latent_dim) each.
+
+        Args:
+            image: (N, 3, H, W) in [−1, 1]; its values in the hole are not looked at.
+            hole: Boolean (N, 1, H, W), True = missing.
+
+        Raises:
+            ModelError: if the model has no encoder.
+        """
+        if self.encoder is None:
+            raise ModelError(f"the model '{self.name}' has no encoder: it starts from random codes")
+        dtype = next(self.encoder.parameters()).dtype
+        mean, log_variance = self.encoder(image.to(dtype), hole)
+        return mean.float(), (0.5 * log_variance.float()).exp()
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A network that finds frames, ready for inference: frozen, on one device.
+
+    Attributes:
+        name: The name or folder that it was loaded by.
+        config: What it was built from.
+        network: Pictures → what `aleph.models.networks.detector.DetectorNetwork` says of them.
+        device: Where the weights lie.
+    """
+
+    name: str
+    config: ModelConfig
+    network: nn.Module
+    device: torch.device
+
+    @property
+    def resolution(self) -> int:
+        """Side in pixels at which it knows frames."""
+        return self.config.resolution
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at pictures.
+
+        Args:
+            image: float32 (N, 4, H, W), H and W multiples of 16: the pictures in [−1, 1], 0 in
+                the hole, and the hole, 1 = missing.
+
+        Returns:
+            On the CPU, for every cell of 8×8 pixels: scores (N, H / 8, W / 8) in [0, 1], and
+            frames (N, H / 8, W / 8, 4): x and y of the centre and side in pixels, angle in degrees
+            clockwise.
+        """
+        import torch
+
+        from aleph.models.networks.detector import decode
+
+        with torch.inference_mode():
+            scores, frames = decode(self.network(image.to(self.device)), self.resolution)
+        return scores.cpu(), frames.cpu()

@@ -1,0 +1,50 @@
+"""Generators, discriminators, encoders and detectors; no input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from aleph.models.config import ModelConfig
+from aleph.models.networks.amortised import Discriminator, Encoder, StyleGenerator
+from aleph.models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from aleph.models.networks.detector import DetectorNetwork
+
+
+def _dcgan(config: ModelConfig) -> dict[str, nn.Module]:
+    return {
+        "generator": DCGANGenerator(config.resolution, config.latent_dim, config.generator_width),
+        "discriminator": DCGANDiscriminator(config.resolution, config.discriminator_width),
+    }
+
+
+def _amortised(config: ModelConfig) -> dict[str, nn.Module]:
+    side, dim, bound = config.resolution, config.latent_dim, config.maximum_width
+    return {
+        "generator": StyleGenerator(side, dim, config.generator_width, bound),
+        "discriminator": Discriminator(side, config.discriminator_width, bound),
+        "encoder": Encoder(side, dim, config.encoder_width, bound),
+    }
+
+
+def _detector(config: ModelConfig) -> dict[str, nn.Module]:
+    return {"detector": DetectorNetwork(config.encoder_width, config.maximum_width)}
+
+
+_BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
+    "dcgan": _dcgan,
+    "amortised": _amortised,
+    "detector": _detector,
+}
+
+
+def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
+    """Build the networks of a model, by role.
+
+    A model that fills has a `generator`, a `discriminator` and perhaps an `encoder`; a detector has
+    its `detector` alone.
+
+    Weights are drawn from torch's global generator.
+    """
+    return _BUILDERS[config.kind](config)

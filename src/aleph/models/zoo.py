@@ -1,0 +1,169 @@
+"""Models: the named ones that ship with aleph, and model folders anywhere. Load, check, save.
+
+A model is a folder: `config.json` (what the networks are built from), `model.safetensors` (their
+weights in float16) and `README.md` (the card). Nothing is unpickled, nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aleph.config import Arithmetic, Precision, check_choice
+from aleph.errors import ModelError, unknown_name
+from aleph.models.config import ModelConfig
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+from aleph.models.device import choose_device, choose_precision
+from aleph.models.folder import CARD, CONFIG, WEIGHTS, load_networks, read_config
+from aleph.models.model import Detector, Model
+
+SHIPPED = Path(__file__).parent / "shipped"
+DEFAULT_MODEL = "faces-128"
+DEFAULT_DETECTOR = "faces-detector"
+
+
+def _model_folders() -> Iterator[Path]:
+    """Yield the folders of named models: shipped ones, then those in $ALEPH_MODELS."""
+    extra = os.environ.get("ALEPH_MODELS")
+    for root in [SHIPPED, *([Path(extra)] if extra else [])]:
+        if root.is_dir():
+            yield from sorted(p for p in root.iterdir() if (p / CONFIG).is_file())
+
+
+def list_models() -> dict[str, ModelConfig]:
+    """Return the named models that can fill; detectors and damaged ones are left out."""
+    models: dict[str, ModelConfig] = {}
+    for folder in _model_folders():
+        try:
+            models.setdefault(folder.name, read_config(folder))
+        except ModelError:
+            continue
+    return {name: config for name, config in models.items() if config.kind != "detector"}
+
+
+def find_model(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the folder of a named model, or of a path to one.
+
+    Raises:
+        ModelError: if there is neither; the sentence names the nearest name.
+    """
+    name = os.fspath(name_or_path)
+    named = {folder.name: folder for folder in reversed(list(_model_folders()))}
+    if name in named:
+        return named[name]
+    folder = Path(name)
+    if os.path.isdir(folder):  # noqa: PTH112 - unlike Path.is_dir, false for a name too long
+        return folder
+    if os.path.exists(folder):  # noqa: PTH110
+        raise ModelError(f"'{name}' is a file; a model is a folder with {CONFIG} and {WEIGHTS}")
+    raise ModelError(f"{unknown_name('model', name, named)}; a path must be a model folder")
+
+
+def read_card(name_or_path: str | os.PathLike[str]) -> str:
+    """Return a model's card, Markdown.
+
+    Raises:
+        ModelError: if there is no such model or it has no card.
+    """
+    folder = find_model(name_or_path)
+    try:
+        return (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ModelError(f"the model '{folder.name}' has no readable card ({CARD})") from None
+
+
+def load_model(
+    name_or_path: str | os.PathLike[str], device: str = "auto", precision: Arithmetic = "auto"
+) -> Model:
+    """Load a model for inference.
+
+    Args:
+        name_or_path: A shipped model's name or a model folder.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+        precision: `fp32`, `bf16`, or `auto`: bf16 where the device computes in it, for it
+            takes half the time and costs no quality (docs/models.md).
+
+    Raises:
+        ModelError: if there is no such model, or it is a detector, or its folder is damaged,
+            hostile or too new.
+        InputError: if the device is not there.
+    """
+    check_choice("precision", precision, Arithmetic)
+    folder = find_model(name_or_path)
+    if read_config(folder).kind == "detector":
+        raise ModelError(
+            f"'{folder.name}' is a detector: it finds where to fill and fills nothing; choose a "
+            f"model of `aleph models`, as '{DEFAULT_MODEL}'"
+        )
+    place = choose_device(device)
+    chosen = choose_precision(place) if precision == "auto" else precision
+    config, networks = _ready_networks(folder, place, chosen)
+    return Model(
+        folder.name,
+        config,
+        networks["generator"],
+        networks.get("discriminator"),
+        networks.get("encoder"),
+        place,
+        chosen,
+    )
+
+
+def load_detector(
+    name_or_path: str | os.PathLike[str] = DEFAULT_DETECTOR, device: str = "auto"
+) -> Detector:
+    """Load a detector for inference, in float32.
+
+    Args:
+        name_or_path: A shipped detector's name or a model folder.
+        device: As of `load_model`.
+
+    Raises:
+        ModelError: if there is no such model, or it is no detector, or its folder is damaged,
+            hostile or too new.
+        InputError: if the device is not there.
+    """
+    from aleph.models.networks.detector import DetectorNetwork
+
+    folder = find_model(name_or_path)
+    kind = read_config(folder).kind
+    if kind != "detector":
+        raise ModelError(
+            f"'{folder.name}' is a model of kind '{kind}', no detector; choose one, as "
+            f"'{DEFAULT_DETECTOR}'"
+        )
+    place = choose_device(device)
+    config, networks = _ready_networks(folder, place, "fp32")
+    network = networks["detector"]
+    assert isinstance(network, DetectorNetwork)
+    network.fuse()
+    return Detector(folder.name, config, network, place)
+
+
+def _ready_networks(
+    folder: Path, place: torch.device, precision: Precision
+) -> tuple[ModelConfig, dict[str, nn.Module]]:
+    """Load networks, frozen and in evaluation mode, onto a device."""
+    import torch
+
+    config, networks = load_networks(folder)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    for network in networks.values():
+        network.eval().requires_grad_(False)
+        network.to(place, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return config, networks
+
+
+def describe(config: ModelConfig) -> dict[str, Any]:
+    """Return what `aleph models` lists of a model, as plain values."""
+    return {
+        "kind": config.kind,
+        "resolution": config.resolution,
+        "latent_dim": config.latent_dim,
+        "prior": config.prior,
+    }

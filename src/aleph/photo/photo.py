@@ -1,0 +1,205 @@
+"""Photos: what users give as an image, read so that it can be written back as it was.
+
+A photo keeps its file's own samples. The models see them as upright sRGB; a fill goes the other
+way, into the hole's samples alone.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aleph.arrays import Pixels
+from aleph.errors import InputError
+from aleph.photo.colour import BANDS, Space, from_srgb, to_srgb
+from aleph.photo.metadata import Metadata, read_exif, read_metadata
+from aleph.photo.pixels import ImageLike, decoding, read_image
+from aleph.photo.png16 import decode_deep
+
+Samples = NDArray[np.uint8 | np.uint16]
+"""A photo's own values, uint8 or uint16 (H, W, C): its colours, then its alpha if it has one."""
+
+_READ_AS = {
+    "PA": "RGBA",
+    "RGBa": "RGBA",
+    "RGBX": "RGB",
+    "La": "LA",
+    "YCbCr": "RGB",
+}
+"""Modes that are read as another one, of the same colours."""
+
+_SPACES: dict[str, Space] = {
+    "1": "1",
+    "L": "L",
+    "LA": "L",
+    "RGB": "RGB",
+    "RGBA": "RGB",
+    "CMYK": "CMYK",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo, upright.
+
+    Attributes:
+        samples: The file's own values, uint8 or uint16 (H, W, C): the colours of `space`, then
+            alpha if there is one. Black or white is 0 or 255.
+        space: Colour space.
+        metadata: What the file says beside.
+    """
+
+    samples: Samples
+    space: Space
+    metadata: Metadata
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.samples.shape[0], self.samples.shape[1]
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The photo as the models see it: uint8 sRGB (H, W, 3)."""
+        colours = to_bytes(self.samples[:, :, : BANDS[self.space]])
+        return to_srgb(colours, self.space, self.metadata.profile)
+
+    @property
+    def alpha(self) -> NDArray[np.uint8] | None:
+        """Alpha, uint8 (H, W), 255 = opaque; None if there is none."""
+        if self.samples.shape[2] == BANDS[self.space]:
+            return None
+        return to_bytes(self.samples[:, :, -1])
+
+    def filled(self, image: Pixels, hole: NDArray[np.bool_]) -> Photo:
+        """Return the photo with the hole's colours taken from `image`, alpha left as it is.
+
+        Args:
+            image: uint8 sRGB (H, W, 3), upright.
+            hole: Boolean (H, W), True = missing.
+        """
+        fill = from_srgb(image, self.space, self.metadata.profile)
+        samples = self.samples.copy()
+        scale = 257 if samples.dtype == np.uint16 else 1
+        samples[hole, : BANDS[self.space]] = fill[hole].astype(samples.dtype) * scale
+        return replace(self, samples=samples)
+
+    def opaque(self, hole: NDArray[np.bool_]) -> Photo:
+        """Return the photo with the hole opaque."""
+        samples = self.samples.copy()
+        samples[hole, BANDS[self.space] :] = np.iinfo(samples.dtype).max
+        return replace(self, samples=samples)
+
+
+PhotoLike = Photo | ImageLike
+"""What users may give as a photo: a path, a PIL image, a uint8 array (H, W, 3) or (H, W)."""
+
+
+def to_bytes(samples: Samples) -> NDArray[np.uint8]:
+    """Return samples with 8 bits each: 0 to 65535 is rounded to 0 to 255."""
+    if samples.dtype == np.uint8:
+        return np.asarray(samples, np.uint8)
+    return ((samples.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def read_photo(source: PhotoLike, what: str = "image") -> Photo:
+    """Read any photo that users may give; what is given is never changed.
+
+    Of a file with several pictures the first is read. A palette is read as the colours that it
+    stands for. Files keep all their bits; of a PIL image there are those that PIL has kept.
+
+    Args:
+        source: A path, a PIL image, a uint8 array (H, W, 3) or (H, W), or a photo, which is
+            returned as it is.
+        what: What errors call it.
+
+    Raises:
+        InputError: if it cannot be read, or is neither grey, RGB nor CMYK of 8 or 16 bits.
+    """
+    if isinstance(source, Photo):
+        return source
+    if isinstance(source, str | os.PathLike):
+        label = f"{what} '{os.fspath(source)}'"
+        with decoding(label):
+            data = Path(source).read_bytes()
+        return decode_photo(data, label)
+    if isinstance(source, Image.Image):
+        with decoding(f"the {what}"):
+            return _decode(source, b"")
+    pixels = read_image(source)
+    if np.ndim(source) == 2:
+        return Photo(pixels[:, :, :1], "L", Metadata())
+    return Photo(pixels, "RGB", Metadata())
+
+
+def decode_photo(data: bytes, label: str = "the image") -> Photo:
+    """Read a photo from the bytes of its file; what errors call it is `label`.
+
+    Raises:
+        InputError: as `read_photo`.
+    """
+    with decoding(label), Image.open(io.BytesIO(data)) as picture:
+        return _decode(picture, data)
+
+
+def _decode(picture: Image.Image, data: bytes) -> Photo:
+    orientation, exif = read_exif(picture)
+    picture.load()
+    metadata = read_metadata(picture, data, orientation, exif)
+    deep = decode_deep(picture, data)
+    if deep is not None:
+        samples: Samples = deep
+        space: Space = "RGB" if deep.shape[2] > 2 else "L"
+    else:
+        samples, space = _samples(picture)
+    if picture.format != "TIFF":  # PIL and OpenCV turn that one upright themselves
+        samples = turned(samples, orientation)
+    return Photo(np.ascontiguousarray(samples), space, metadata)
+
+
+def _samples(picture: Image.Image) -> tuple[Samples, Space]:
+    """Return the samples as they are stored, and their colour space."""
+    if picture.mode.startswith("I;16"):
+        return np.array(picture).astype(np.uint16)[:, :, None], "L"
+    mode = _READ_AS.get(picture.mode, picture.mode)
+    if mode == "P":
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+    elif "transparency" in picture.info and mode in ("1", "L", "RGB"):
+        mode = "RGBA" if mode == "RGB" else "LA"
+    if mode not in _SPACES:
+        raise InputError(
+            f"its pixels have mode {mode}; give grey, RGB or CMYK with 8 or 16 bits per channel"
+        )
+    array = np.array(picture.convert(mode))
+    samples = array.astype(np.uint8) * np.uint8(255) if mode == "1" else array
+    samples = samples if samples.ndim == 3 else samples[:, :, None]
+    if picture.mode in ("P", "PA") and _is_grey(samples):
+        return samples[:, :, [0, *range(3, samples.shape[2])]], "L"
+    return samples, _SPACES[mode]
+
+
+def _is_grey(samples: Samples) -> bool:
+    return bool((samples[:, :, :2] == samples[:, :, 1:3]).all())
+
+
+def turned(samples: Samples, orientation: int) -> Samples:
+    """Turn stored samples upright, by their EXIF orientation (EXIF 2.32, section 4.6.4)."""
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def stored(samples: Samples, orientation: int) -> Samples:
+    """Turn upright samples back to how they are stored: `turned` the other way round."""
+    return turned(samples, {6: 8, 8: 6}.get(orientation, orientation))

@@ -1,0 +1,172 @@
+"""Pictures: files and PIL images here, uint8 arrays there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from aleph.arrays import Pixels
+from aleph.errors import InputError, OutputError
+from aleph.files import check_writable, replacing
+
+ImageLike = Pixels | Image.Image | str | os.PathLike[str]
+"""What users may give as an image: uint8 array (H, W, 3) or (H, W), PIL image, or path."""
+
+
+def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image") -> Image.Image:
+    """Open and fully decode a picture, turned upright by its EXIF orientation.
+
+    Raises:
+        InputError: if the file is missing, not a picture, damaged, or absurdly large.
+    """
+    name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "(bytes)")
+    with decoding(f"{what} '{name}'"), Image.open(source) as picture:
+        picture.load()
+        return upright(picture)
+
+
+@contextlib.contextmanager
+def decoding(label: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a picture is opened and decoded into one sentence.
+
+    Args:
+        label: What the sentence calls the picture, as `image 'a.png'`.
+
+    Raises:
+        InputError: in place of the many errors that PIL and the file system know.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{label} does not exist") from None
+    except IsADirectoryError:
+        raise InputError(f"{label} is a folder, not a picture") from None
+    except PermissionError:
+        raise InputError(f"{label} may not be read: permission denied") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{label} is not a picture in a known format") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{label} is too large: {error}") from None
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error) as error:
+        raise InputError(f"{label} is damaged and cannot be decoded: {error}") from None
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """Return a copy turned as its EXIF orientation says; damaged EXIF data turn nothing."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (struct.error, SyntaxError, ValueError, TypeError, KeyError):
+        return picture.copy()
+
+
+def read_image(image: ImageLike) -> Pixels:
+    """Return any image that users may give as a new uint8 array (H, W, 3).
+
+    Raises:
+        InputError: if it cannot be read, has another shape or dtype, or is empty.
+    """
+    if isinstance(image, str | os.PathLike):
+        image = open_picture(image)
+    if isinstance(image, Image.Image):
+        if image.mode == "F" or image.mode.startswith("I"):
+            raise InputError(f"the image has mode {image.mode}; give one with 8 bits per channel")
+        try:
+            return np.array(upright(image).convert("RGB"))
+        except OSError as error:
+            raise InputError(f"the image is damaged and cannot be decoded: {error}") from None
+    array: NDArray[Any] = np.asarray(image)
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        raise InputError("the image holds NaN or infinite values; give uint8 values from 0 to 255")
+    if array.dtype != np.uint8:
+        raise InputError(f"the image must be a uint8 array with values 0 to 255, not {array.dtype}")
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(f"the image must have shape (height, width, 3), not {array.shape}")
+    return np.array(array)
+
+
+def centre_square(picture: Image.Image, resolution: int) -> Pixels:
+    """Cut the central square out of a picture and scale it to (resolution, resolution, 3).
+
+    The filter is Lanczos, which in PIL is widened when shrinking, so that nothing aliases.
+    """
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = picture.convert("RGB").crop((left, top, left + side, top + side))
+    if side != resolution:
+        square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return np.array(square)
+
+
+def _holds_colours(format_name: str) -> bool:
+    """Return whether a picture of this format can hold any colours."""
+    if format_name not in Image.SAVE:
+        return False
+    try:
+        Image.new("RGB", (8, 8)).save(io.BytesIO(), format_name)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def format_of(suffix: str) -> str:
+    """Return PIL's name of the format that an ending names: `.jpg` is `JPEG`.
+
+    Raises:
+        OutputError: if the ending names no format that can be written and hold colours.
+    """
+    name = Image.registered_extensions().get(suffix.lower())
+    if name is None or not _holds_colours(name):
+        raise OutputError(f"no picture format is called '{suffix}'; use .png")
+    return name
+
+
+def check_image_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no picture can be written to.
+
+    Raises:
+        OutputError: if the ending names no known format or the folder cannot be written.
+    """
+    try:
+        format_of(Path(path).suffix)
+    except OutputError as error:
+        raise OutputError(f"cannot write '{path}': {error}") from None
+    check_writable(path)
+
+
+def encode_image(pixels: Pixels, suffix: str) -> bytes:
+    """Return a picture as the bytes of a file in the format that the suffix names (`.png`).
+
+    Raises:
+        OutputError: if it names no known format.
+    """
+    format_name = format_of(suffix)
+    options: dict[str, Any] = {"quality": 95} if format_name in ("JPEG", "WEBP", "AVIF") else {}
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+def write_image(pixels: Pixels, path: str | os.PathLike[str]) -> None:
+    """Write a picture in the format that the ending names; whole or not at all.
+
+    Raises:
+        OutputError: if the ending names no known format or the place cannot be written.
+    """
+    check_image_path(path)
+    data = encode_image(pixels, Path(path).suffix)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,0 +1,31 @@
+"""Pictures as uint8 arrays here, as float32 tensors in [−1, 1] there; the only converter."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """Convert uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [−1, 1], `channels_last`."""
+    tensor = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float()
+    return (tensor / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+
+
+def to_pixels(images: Tensor) -> NDArray[np.uint8]:
+    """Convert (N, 3, H, W) in [−1, 1] to uint8 (N, H, W, 3): clipped, rounded to nearest.
+
+    `to_pixels(to_tensor(x))` is x.
+    """
+    return np.rint(to_levels(images)).clip(0, 255).astype(np.uint8)
+
+
+def to_levels(images: Tensor) -> NDArray[np.float32]:
+    """Convert (N, 3, H, W) in [−1, 1] to float32 (N, H, W, 3) in 0 to 255, neither cut nor rounded.
+
+    What is blended must not lose a fraction before the blending has added its own.
+    """
+    levels = (images.detach().float() + 1.0).mul(127.5).permute(0, 2, 3, 1)
+    return np.asarray(levels.contiguous().cpu().numpy(), np.float32)

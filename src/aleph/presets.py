@@ -1,0 +1,121 @@
+"""Presets: named settings of a fill, for each kind of model."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aleph.config import Blending, Preset, Serialisable, check_choice
+from aleph.errors import InputError, unknown_name
+from aleph.search.config import SearchConfig
+
+
+@dataclass(frozen=True)
+class Settings(Serialisable):
+    """Everything that decides a fill besides the model, the picture and the seed.
+
+    Attributes:
+        search: The search.
+        blending: How G(ẑ) is put into the hole.
+    """
+
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    blending: Blending = "matern"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("blending", self.blending, Blending)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from plain JSON values, the search's settings nested."""
+        nested = values.get("search", {})
+        return super().from_dict({**values, "search": SearchConfig.from_dict(nested)})
+
+
+_YEH = Settings(
+    SearchConfig(
+        weighting="box",
+        norm="l1",
+        prior_weight=0.003,
+        latent_weight=0.0,
+        steps=1500,
+        learning_rate=0.03,
+        learning_rate_end=1.0,
+        start="random",
+    ),
+    blending="poisson",
+)
+"""Yeh et al. 2017, sections 3.4 and 4: z ~ prior, 1500 steps of Adam, z clipped, λ = 0.003."""
+
+_FROM_RANDOM = SearchConfig(learning_rate=0.2, latent_weight=0.4)
+_FROM_GUESS = SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01)
+
+
+def _searches(search: SearchConfig, steps: int, starts: int = 1) -> Settings:
+    return Settings(dataclasses.replace(search, steps=steps, starts=starts))
+
+
+PRESETS: dict[str, dict[str, Settings]] = {
+    "dcgan": {
+        "fast": _searches(_FROM_RANDOM, 40),
+        "balanced": _searches(_FROM_RANDOM, 80),
+        "thorough": _searches(_FROM_RANDOM, 200, starts=8),
+        "yeh2017": _YEH,
+    },
+    "amortised": {
+        "fast": _searches(_FROM_GUESS, 0),
+        "balanced": _searches(_FROM_GUESS, 20),
+        "thorough": _searches(_FROM_GUESS, 40, starts=2),
+        "yeh2017": _YEH,
+    },
+}
+"""What the presets mean for each kind of model: one that starts anywhere searches longer."""
+
+
+def resolve_settings(
+    preset: str = "balanced",
+    kind: str = "dcgan",
+    **overrides: Any,  # noqa: ANN401
+) -> Settings:
+    """Return a preset with some of its values overridden; an override of None changes nothing.
+
+    Args:
+        preset: `fast`, `balanced`, `thorough` or `yeh2017`.
+        kind: The kind of model that the preset is for.
+        **overrides: Fields of `SearchConfig`, and `blending`. More steps from an encoder's guess
+            than the preset has are smaller ones, unless a `learning_rate` is given.
+
+    Raises:
+        InputError: if a name is unknown or a value impossible, or the kind fills nothing.
+    """
+    check_choice("preset", preset, Preset)
+    if kind not in PRESETS:
+        raise InputError(f"a model of kind '{kind}' fills nothing: there are no presets for it")
+    settings = PRESETS[kind][preset]
+    given = {key: value for key, value in overrides.items() if value is not None}
+    blending = given.pop("blending", settings.blending)
+    known = [f.name for f in dataclasses.fields(SearchConfig)]
+    for key in given:
+        if key not in known:
+            raise InputError(unknown_name("setting", key, [*known, "blending"]))
+    search = dataclasses.replace(settings.search, **given)
+    if "learning_rate" not in given:
+        step = _step_size(kind, settings.search, search)
+        search = dataclasses.replace(search, learning_rate=step)
+    return Settings(search, blending)
+
+
+def _step_size(kind: str, preset: SearchConfig, search: SearchConfig) -> float:
+    """Return Adam's step size for a search that may have more steps than its preset.
+
+    How far z may go from the encoder's guess is what keeps a search from fitting the rim (early
+    stopping; Bishop 1995, Neural Networks for Pattern Recognition, section 9.2.4). Adam goes about
+    as far as steps times step size, so more steps are smaller ones: they end where fewer do, more
+    exactly. A search from a random code has far to go, and does.
+    """
+    longest = max(preset.steps, PRESETS[kind]["balanced"].search.steps)
+    if kind != "amortised" or search.start == "random" or search.steps <= longest:
+        return preset.learning_rate
+    return preset.learning_rate * longest / search.steps

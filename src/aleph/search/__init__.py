@@ -1,0 +1,1 @@
+"""Latent search: ẑ = argmin_z L_c(z) + λ L_p(z)."""

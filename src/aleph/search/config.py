@@ -1,0 +1,59 @@
+"""Settings of the latent search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aleph.config import Norm, Serialisable, Start, Weighting, check_choice, require
+
+
+@dataclass(frozen=True)
+class SearchConfig(Serialisable):
+    """How ẑ = argmin L_c(z) + λ L_p(z) + μ |z|² is searched.
+
+    Attributes:
+        weighting: Weight of a known pixel by its place (see `aleph.search.latent.weighting`).
+        norm: l1 or l2 distance on the weighted known pixels.
+        prior_weight: λ, weight of the prior loss; at 0 the discriminator is not evaluated.
+        latent_weight: μ, weight of the latent term: how far z is from where it is expected.
+        steps: Adam steps on z.
+        learning_rate: Adam's step size at the start.
+        learning_rate_end: Step size at the last step as a share of the first (cosine between).
+        start: Where the search starts: the `encoder`'s guess, where the model has an encoder, or
+            `random`, a draw from the prior.
+        starts: Starts per image, searched together; the one with the lowest loss is kept.
+        clip: Clip z to [−1, 1] after each step where the prior is bounded there.
+        patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.
+    """
+
+    weighting: Weighting = "inverse-square"
+    norm: Norm = "l1"
+    prior_weight: float = 0.003
+    latent_weight: float = 0.0
+    steps: int = 300
+    learning_rate: float = 0.05
+    learning_rate_end: float = 0.1
+    start: Start = "encoder"
+    starts: int = 1
+    clip: bool = True
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("weighting", self.weighting, Weighting)
+        check_choice("norm", self.norm, Norm)
+        check_choice("start", self.start, Start)
+        require(0 <= self.steps <= 100_000, f"steps must be from 0 to 100000, not {self.steps}")
+        require(1 <= self.starts <= 256, f"starts must be from 1 to 256, not {self.starts}")
+        require(self.patience >= 0, f"patience must not be negative, not {self.patience}")
+        for name in ("prior_weight", "latent_weight"):
+            value = getattr(self, name)
+            require(0 <= value < 1e6, f"{name} must be a number from 0 up, not {value}")
+        require(
+            0 < self.learning_rate < 10,
+            f"learning_rate must be above 0 and below 10, not {self.learning_rate}",
+        )
+        require(
+            0 <= self.learning_rate_end <= 1,
+            f"learning_rate_end must be from 0 to 1, not {self.learning_rate_end}",
+        )

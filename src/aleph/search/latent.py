@@ -1,0 +1,230 @@
+"""Latent search: ẑ = argmin_z L_c(z | y, M) + λ L_p(z) + μ |z|² (Yeh et al. 2017, eq. 6).
+
+Opens no file, prints nothing; reports through a callback. Batched over images and starts, with
+the gradient taken to z alone. Every image's search is its own: the same image gets the same result
+in any batch, up to the rounding of batched arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aleph.search.config import SearchConfig
+from aleph.search.losses import context_loss, latent_loss, prior_loss
+from aleph.search.starts import Anchor
+
+Network = Callable[[Tensor], Tensor]
+
+_IMPROVEMENT = 1e-3
+"""Share by which a loss must fall to count as progress for early stopping."""
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """What the callback is given: the state before the update of this step.
+
+    Attributes:
+        step: From 0 (the start) to `steps`.
+        steps: Steps that will be done unless the search stops early.
+        losses: By name (`context`, `prior`, `latent`, unweighted, and `total`), float32 (N, K).
+        generated: G(z), float32 (N, K, 3, H, W) in [−1, 1].
+        z: Latent codes, float32 (N, K, latent_dim).
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, Tensor]
+    generated: Tensor
+    z: Tensor
+
+
+OnStep = Callable[[SearchStep], None]
+"""Called with every step of a search; what it raises ends the search."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best state seen of every start of every image.
+
+    Attributes:
+        z: ẑ, float32 (N, K, latent_dim).
+        generated: G(ẑ), float32 (N, K, 3, H, W) in [−1, 1].
+        losses: The losses of ẑ by name, float32 (N, K).
+        history: The losses at every step by name, float32 (steps + 1, N, K).
+        steps: Steps done.
+    """
+
+    z: Tensor
+    generated: Tensor
+    losses: dict[str, Tensor]
+    history: dict[str, Tensor]
+    steps: int
+
+
+def latent_search(
+    generator: Network,
+    discriminator: Network | None,
+    target: Tensor,
+    weight: Tensor,
+    start: Tensor,
+    config: SearchConfig,
+    *,
+    anchor: Anchor | None = None,
+    bounded: bool = False,
+    on_step: Callable[[SearchStep], None] | None = None,
+) -> SearchResult:
+    """Search the latent codes whose images agree best with what is known.
+
+    Args:
+        generator: z (n, latent_dim) → images (n, 3, H, W) in [−1, 1], weights frozen.
+        discriminator: Images → logits (n,); needed where `config.prior_weight` is above 0.
+        target: The damaged images y, float32 (N, 3, H, W) in [−1, 1].
+        weight: The context weights W, float32 (N, 1, H, W), zero in the hole.
+        start: Where to start, float32 (N, K, latent_dim): K starts per image.
+        config: The search's settings; `config.starts` is K's business, not looked at here.
+        anchor: Where the latent term pulls each code to; by default the prior's centre.
+        bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
+        on_step: Called with every step's state, the start's included; what it raises ends the
+            search.
+
+    Returns:
+        For every start the state of the lowest total loss. A search that meets a loss that is no
+        number stays at the best state it has seen.
+    """
+    objective = _Objective(
+        generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor()
+    )
+    z = start.detach().flatten(0, 1).clone().requires_grad_(True)
+    adam = torch.optim.Adam([z], config.learning_rate)
+    best = _Best(len(z))
+    rows: list[dict[str, Tensor]] = []
+    for step in range(config.steps + 1):
+        losses, generated = objective(z)
+        rows.append({name: value.detach() for name, value in losses.items()})
+        best.update(rows[-1], generated.detach(), z.detach())
+        if on_step:
+            on_step(objective.report(step, rows[-1], generated.detach(), z.detach()))
+        if step == config.steps or (step > 0 and best.stale(config.patience)):
+            break
+        (gradient,) = torch.autograd.grad(losses["total"].sum(), z)
+        z.grad = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
+        adam.param_groups[0]["lr"] = learning_rate_at(step, config)
+        adam.step()
+        if bounded and config.clip:
+            with torch.no_grad():
+                z.clamp_(-1.0, 1.0)
+    return objective.result(best, rows)
+
+
+def learning_rate_at(step: int, config: SearchConfig) -> float:
+    """Return Adam's step size at a step: a half cosine from the first value to the last.
+
+    >>> learning_rate_at(0, SearchConfig(learning_rate=0.1, steps=10))
+    0.1
+    """
+    end = config.learning_rate_end
+    falling = 0.5 * (1 + np.cos(np.pi * step / max(config.steps, 1)))
+    return float(config.learning_rate * (end + (1 - end) * falling))
+
+
+class _Objective:
+    """The total loss of a flat batch of N · K codes."""
+
+    def __init__(
+        self,
+        generator: Network,
+        discriminator: Network | None,
+        target: Tensor,
+        weight: Tensor,
+        starts: int,
+        config: SearchConfig,
+        anchor: Anchor,
+    ) -> None:
+        if config.prior_weight > 0 and discriminator is None:
+            raise ValueError("a prior weight above 0 needs a discriminator")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.images, self.starts = len(target), starts
+        # The hole's values are unknown: NaN or not, they must not reach a product with W = 0.
+        known = torch.where(weight > 0, target, torch.zeros_like(target))
+        self.target = known.repeat_interleave(starts, 0)
+        self.weight = weight.repeat_interleave(starts, 0)
+        self.config = config
+        self.anchor = anchor.flat()
+
+    def __call__(self, z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        generated = self.generator(z).float()
+        losses = {
+            "context": context_loss(generated, self.target, self.weight, self.config.norm),
+            "latent": latent_loss(z, self.anchor.mean, self.anchor.deviation),
+        }
+        total = losses["context"] + self.config.latent_weight * losses["latent"]
+        if self.config.prior_weight > 0:
+            assert self.discriminator is not None
+            losses["prior"] = prior_loss(self.discriminator(generated).float())
+            total = total + self.config.prior_weight * losses["prior"]
+        losses["total"] = total
+        return losses, generated
+
+    def _fold(self, flat: Tensor) -> Tensor:
+        return flat.reshape(self.images, self.starts, *flat.shape[1:])
+
+    def report(
+        self, step: int, losses: dict[str, Tensor], generated: Tensor, z: Tensor
+    ) -> SearchStep:
+        folded = {name: self._fold(value) for name, value in losses.items()}
+        return SearchStep(
+            step, self.config.steps, folded, self._fold(generated), self._fold(z).clone()
+        )
+
+    def result(self, best: _Best, rows: list[dict[str, Tensor]]) -> SearchResult:
+        history = {
+            name: torch.stack([row[name] for row in rows]).reshape(-1, self.images, self.starts)
+            for name in rows[0]
+        }
+        losses = {name: self._fold(value) for name, value in best.losses.items()}
+        z, generated = self._fold(best.z), self._fold(best.generated)
+        return SearchResult(z, generated, losses, history, len(rows) - 1)
+
+
+class _Best:
+    """The lowest total loss seen of each code, and what it belongs to."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.losses: dict[str, Tensor] = {}
+        self.generated: Tensor
+        self.z: Tensor
+        self._mark: Tensor
+        self._idle = 0
+
+    def update(self, losses: dict[str, Tensor], generated: Tensor, z: Tensor) -> None:
+        """Take over the codes whose total loss is the lowest so far."""
+        if not self.losses:
+            self.losses = {name: value.clone() for name, value in losses.items()}
+            self.generated, self.z = generated.clone(), z.clone()
+            self._mark = self.losses["total"].clone()
+            return
+        # A comparison with NaN is false, so a diverged code never replaces a good one; a code
+        # whose first loss was NaN is replaced by any number.
+        better = (losses["total"] < self.losses["total"]) | (
+            torch.isnan(self.losses["total"]) & ~torch.isnan(losses["total"])
+        )
+        for name, value in losses.items():
+            self.losses[name] = torch.where(better, value, self.losses[name])
+        self.generated = torch.where(better[:, None, None, None], generated, self.generated)
+        self.z = torch.where(better[:, None], z, self.z)
+
+    def stale(self, patience: int) -> bool:
+        """Return whether no code has improved for `patience` steps; 0 is endless patience."""
+        if patience == 0:
+            return False
+        improved = self.losses["total"] < self._mark * (1 - _IMPROVEMENT)
+        self._mark = torch.where(improved, self.losses["total"], self._mark)
+        self._idle = 0 if bool(improved.any()) else self._idle + 1
+        return self._idle >= patience

@@ -1,0 +1,97 @@
+"""Losses of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, softplus
+
+
+def discriminator_loss(real_logit: Tensor, fake_logit: Tensor) -> Tensor:
+    """−log D(x) − log(1 − D(G(z))) (Goodfellow et al. 2014, arXiv 1406.2661, eq. 1), from logits.
+
+    Args:
+        real_logit: D's logit on training images, shape (N,).
+        fake_logit: D's logit on generated images, shape (N,).
+
+    Returns:
+        Shape (N,).
+    """
+    return softplus(-real_logit) + softplus(fake_logit)
+
+
+def posterior_divergence(
+    mean: Tensor,
+    log_variance: Tensor,
+    from_mean: Tensor | float = 0.0,
+    from_log_variance: Tensor | None = None,
+) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(m, s²)) = ½ Σ (((μ − m)² + σ²) / s² − 1 − log σ² + log s²).
+
+    With m = 0 and s = 1 the divergence from the prior (Kingma & Welling 2014, appendix B); with
+    another posterior's m and s that of what is known of a whole image from what is guessed of a
+    damaged one (Sohn et al. 2015, eq. 4; Zheng et al. 2019, arXiv 1903.04227, eq. 5).
+
+    Args:
+        mean: μ, shape (N, latent_dim).
+        log_variance: log σ², shape (N, latent_dim).
+        from_mean: m, of the same shape or a number.
+        from_log_variance: log s², of the same shape; 0 if None.
+
+    Returns:
+        Shape (N,), in nats, from 0 up.
+    """
+    wide = torch.zeros_like(log_variance) if from_log_variance is None else from_log_variance
+    square = (mean - from_mean).square() + log_variance.exp()
+    return 0.5 * (square * (-wide).exp() - 1.0 - log_variance + wide).sum(dim=1)
+
+
+def reconstruction_loss(generated: Tensor, image: Tensor) -> Tensor:
+    """Mean |G − x| plus the same of both images pooled 4×4, which asks for the right colours.
+
+    Args:
+        generated: Shape (N, 3, H, W), in [−1, 1].
+        image: Shape (N, 3, H, W), in [−1, 1].
+
+    Returns:
+        Shape (N,).
+    """
+    difference = generated - image
+    coarse = avg_pool2d(difference, 4)
+    return difference.abs().mean(dim=(1, 2, 3)) + coarse.abs().mean(dim=(1, 2, 3))
+
+
+def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor:
+    """Mean |f_k(G) − f_k(x)| over the discriminator's features, in units of their mean size.
+
+    Feature matching per image (Larsen et al. 2016, arXiv 1512.09300, eq. 7; Wang et al. 2018,
+    arXiv 1711.11585, eq. 4).
+
+    Args:
+        generated: Features of the generated images, each (N, C, H, W).
+        image: Features of the images, each of the same shape.
+
+    Returns:
+        Shape (N,).
+    """
+    total = torch.zeros(len(generated[0]), device=generated[0].device)
+    for made, real in zip(generated, image, strict=True):
+        size = real.float().abs().mean() + 1e-6
+        total = total + (made.float() - real.float()).abs().mean(dim=(1, 2, 3)) / size
+    return total / len(generated)
+
+
+def gradient_penalty(logit: Tensor, image: Tensor) -> Tensor:
+    """R1 = ‖∇_x D(x)‖² on real images (Mescheder et al. 2018, arXiv 1801.04406, eq. 9).
+
+    Args:
+        logit: D(x), shape (N,), still attached to `image`.
+        image: x, shape (N, 3, H, W), requiring a gradient.
+
+    Returns:
+        Shape (N,).
+    """
+    (gradient,) = torch.autograd.grad(logit.sum(), image, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3))

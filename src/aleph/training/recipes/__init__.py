@@ -1,0 +1,1 @@
+"""Recipes: how each kind of model is trained."""

@@ -1,0 +1,219 @@
+"""Training of the amortised start: encoder and generator as a masked variational autoencoder, then
+the adversary (the roles of Larsen et al. 2016, arXiv 1512.09300).
+
+The encoder sees every image damaged, and some whole. A whole image's posterior is that of a
+variational autoencoder. A damaged image's mean is trained to rebuild the image as well as can be,
+its spread to hold the whole image's posterior (pluralistic completion, Zheng et al. 2019, arXiv
+1903.04227): the mean is the best guess, the samples are what else it may have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aleph.search.losses import prior_loss
+from aleph.training.losses import (
+    feature_loss,
+    gradient_penalty,
+    posterior_divergence,
+    reconstruction_loss,
+)
+from aleph.training.recipes.recipe import Recipe
+from aleph.training.samples.holes import draw_holes
+from aleph.training.step import Step
+
+R1_EVERY = 16
+"""Steps between two R1 penalties, each weighted by as much (Karras et al. 2020, section 3.1)."""
+
+
+def _judged(batch: int) -> int:
+    """Return how many of a batch's images the discriminator sees: judging all costs too much."""
+    return max(2, batch // 2)
+
+
+def _whole(batch: int) -> int:
+    """Return how many of a batch's images are encoded undamaged as well."""
+    return max(1, batch // 4)
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """What the encoder says of a batch of N images, K of which it sees undamaged too.
+
+    Attributes:
+        mean: μ of the damaged images' posteriors, float32 (N, latent_dim).
+        log_variance: log σ² of them.
+        whole_mean: μ of the posteriors of the first K images, undamaged, (K, latent_dim).
+        whole_log_variance: log σ² of them.
+    """
+
+    mean: Tensor
+    log_variance: Tensor
+    whole_mean: Tensor
+    whole_log_variance: Tensor
+
+    def divergence(self) -> Tensor:
+        """KL of the whole images' posteriors from the prior, mean, in nats."""
+        return posterior_divergence(self.whole_mean, self.whole_log_variance).mean()
+
+    def kl_damaged(self) -> Tensor:
+        """KL of the whole images' posteriors, held fixed, from the damaged ones', mean, in nats.
+
+        This alone decides how wide a damaged image's posterior is: as wide as the codes of the
+        images that the damage leaves possible, so that its samples differ where they may.
+        """
+        count = len(self.whole_mean)
+        return posterior_divergence(
+            self.whole_mean.detach(),
+            self.whole_log_variance.detach(),
+            self.mean[:count],
+            self.log_variance[:count],
+        ).mean()
+
+
+class AmortisedRecipe(Recipe):
+    """Encoder and generator, trained to rebuild, and the discriminator that judges them."""
+
+    averaged = ("generator", "encoder")
+    beta2 = 0.99
+
+    def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
+        """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses.
+
+        Encoder and generator learn to rebuild the whole image from the mean code of what a hole
+        leaves of it, and a part of the batch from a sample of the undamaged image's posterior. From
+        `adversary_start` on the discriminator judges half of the first, and images of codes that
+        belong to no image.
+        """
+        adversary = step.index >= self.config.adversary_start
+        with step.autocast():
+            codes = self._encode(real, step)
+            whole = _sample(codes.whole_mean, codes.whole_log_variance, step)
+            drawn = [codes.mean, whole]
+            if adversary:
+                drawn.append(_free_codes(codes, whole, step))
+            generated = self.networks["generator"](torch.cat(drawn))
+        rebuilt, redrawn, free = generated.float().tensor_split([len(real), len(real) + len(whole)])
+        reconstruction = reconstruction_loss(rebuilt, real).mean()
+        detail = reconstruction_loss(redrawn, real[: len(redrawn)]).mean()
+        divergence, kl_damaged = codes.divergence(), codes.kl_damaged()
+        spread = self.config.kl_weight / real[0].numel() * (divergence + kl_damaged)
+        share = len(redrawn) / len(real)
+        loss = (reconstruction + share * (detail + spread)) / (1 + share)
+        report = {
+            "reconstruction": reconstruction.detach(),
+            "whole": detail.detach(),
+            "divergence": divergence.detach(),
+            "kl_damaged": kl_damaged.detach(),
+        }
+        if adversary:
+            judged = _judged(len(real))
+            real, generated = real[:judged], torch.cat([rebuilt[:judged], free])
+            report |= self._train_discriminator(real, generated.detach(), step)
+            verdict, features = self._verdict(real, generated, step)
+            loss = loss + self.config.adversary_weight * verdict
+            loss = loss + self.config.feature_weight * features
+            report |= {"generator": verdict.detach(), "features": features.detach()}
+        self._minimise(loss, step)
+        return report
+
+    def _encode(self, real: Tensor, step: Step) -> _Codes:
+        """Encode the batch under a hole each, and its first images undamaged."""
+        hole = self._holes(len(real), step, real.device)
+        whole = real[: _whole(len(real))]
+        images = torch.cat([real, whole])
+        holes = torch.cat([hole, torch.zeros_like(hole[: len(whole)])])
+        mean, log_variance = (t.float() for t in self.networks["encoder"](images, holes))
+        count = len(real)
+        return _Codes(mean[:count], log_variance[:count], mean[count:], log_variance[count:])
+
+    def _holes(self, count: int, step: Step, device: torch.device) -> Tensor:
+        """Draw one hole per image: boolean (count, 1, H, W)."""
+        seed = int(torch.randint(2**62, (), generator=step.random, device=device))
+        holes = draw_holes(count, self.model.resolution, np.random.default_rng(seed))
+        return torch.from_numpy(holes[:, None]).to(device)
+
+    def _minimise(self, loss: Tensor, step: Step) -> None:
+        """Take one step of generator and encoder down one gradient."""
+        roles = ("generator", "encoder")
+        step.minimise(
+            loss,
+            [self.optimizers[role] for role in roles],
+            [p for role in roles for p in self.networks[role].parameters()],
+        )
+
+    def _train_discriminator(self, real: Tensor, made: Tensor, step: Step) -> dict[str, Tensor]:
+        discriminator = self.networks["discriminator"]
+        penalise = self.config.r1_weight > 0 and step.index % R1_EVERY == 0
+        image = real.detach().requires_grad_(penalise)
+        with step.autocast():
+            real_logit = discriminator(image).float()
+            made_logit = discriminator(made).float()
+        loss = prior_loss(real_logit).mean() + prior_loss(-made_logit).mean()
+        report = {"discriminator": loss.detach()}
+        if penalise:
+            penalty = gradient_penalty(real_logit, image).mean()
+            loss = loss + 0.5 * self.config.r1_weight * R1_EVERY * penalty
+        step.minimise(loss, [self.optimizers["discriminator"]], list(discriminator.parameters()))
+        return report
+
+    def _verdict(self, real: Tensor, generated: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Return the adversarial loss, of the rebuilt and of the free alike, and the feature loss.
+
+        Images of random codes have no other loss: they count as much as the rebuilt, however few.
+        """
+        discriminator = self.networks["discriminator"]
+        with step.autocast():
+            with torch.no_grad():
+                _, wanted = discriminator.features(real)  # type: ignore[operator]
+            logit, features = discriminator.features(generated)  # type: ignore[operator]
+        match = feature_loss([f[: len(real)] for f in features], wanted)
+        verdict = prior_loss(logit.float())
+        return verdict[: len(real)].mean() + verdict[len(real) :].mean(), match.mean()
+
+    @torch.no_grad()
+    def preview(self, real: Tensor) -> Tensor:
+        """Return rows of 8: damaged images, best guesses, two samples each, four of the prior."""
+        generator, encoder = self.averages["generator"], self.averages["encoder"]
+        real = real[:: max(1, len(real) // 8)][:8]
+        holes = draw_holes(len(real), self.model.resolution, np.random.default_rng(0))
+        hole = torch.from_numpy(holes[:, None]).to(real.device)
+        mean, log_variance = encoder(real, hole)
+        random = torch.Generator(real.device).manual_seed(0)
+        shape = (2, *mean.shape)
+        noise = torch.randn(shape, generator=random, device=real.device)
+        codes = [mean, *(mean + (0.5 * log_variance).exp() * noise)]
+        columns = [real.masked_fill(hole, 0.0), *(generator(code) for code in codes)]
+        free = torch.randn((32, mean.shape[1]), generator=random, device=real.device)
+        return torch.cat([*columns, generator(free)])
+
+    def export(self) -> dict[str, nn.Module]:
+        """Return the networks to ship, in inference mode."""
+        return {**self.averages, "discriminator": self.networks["discriminator"].eval()}
+
+
+def _free_codes(codes: _Codes, whole: Tensor, step: Step) -> Tensor:
+    """Return codes whose images have no original: mixtures of whole images' codes, and samples of
+    damaged images' posteriors.
+
+    Every number of a mixture is that of another image (Kim & Mnih 2018, arXiv 1802.05983, algorithm
+    1). Once the latent space is whitened these are draws of the prior. Codes drawn from the prior
+    itself would be told from the encoder's in training, for the two never quite agree, and the
+    generator would learn to draw the ones well and the others badly.
+
+    The encoder is not told what becomes of any: it would narrow its posteriors.
+    """
+    order = torch.rand(whole.shape, generator=step.random, device=whole.device).argsort(dim=0)
+    mixed = whole.detach().gather(0, order)
+    last = slice(len(codes.mean) - max(1, len(whole) // 2), None)
+    guessed = _sample(codes.mean[last].detach(), codes.log_variance[last].detach(), step)
+    return torch.cat([mixed, guessed])
+
+
+def _sample(mean: Tensor, log_variance: Tensor, step: Step) -> Tensor:
+    """Draw one code from each posterior."""
+    noise = torch.randn(mean.shape, generator=step.random, device=mean.device)
+    return mean + (0.5 * log_variance).exp() * noise

@@ -1,0 +1,56 @@
+"""What a kind of model brings to the training loop: networks, averages, optimizers, a step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from aleph.models.config import ModelConfig
+from aleph.models.networks import build_networks
+from aleph.training.config import TrainConfig
+from aleph.training.recipes.ema import averaged_copy
+from aleph.training.step import Step
+
+
+class Recipe(ABC):
+    """The networks and optimizers of a kind of model; subclasses know its step.
+
+    Attributes:
+        averaged: Roles of the networks of which a moving average is kept and exported.
+        beta2: Adam's second decay.
+        networks: Trained networks by role.
+        averages: Moving averages by role.
+        optimizers: Optimizers by the role of the network that they train.
+    """
+
+    averaged: ClassVar[tuple[str, ...]]
+    beta2: ClassVar[float]
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
+        self.model = model
+        self.config = config
+        self.networks: dict[str, nn.Module] = {
+            role: network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for role, network in build_networks(model).items()
+        }
+        self.averages = {role: averaged_copy(self.networks[role]) for role in self.averaged}
+        betas = (config.beta1, self.beta2)
+        self.optimizers = {
+            role: torch.optim.Adam(network.parameters(), config.learning_rate, betas)
+            for role, network in self.networks.items()
+        }
+
+    @abstractmethod
+    def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
+        """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses."""
+
+    @abstractmethod
+    def preview(self, real: Tensor) -> Tensor:
+        """Return images (N, 3, H, W) in [−1, 1] that show how far the model is."""
+
+    @abstractmethod
+    def export(self) -> dict[str, nn.Module]:
+        """Return the networks to ship, by role, in inference mode."""

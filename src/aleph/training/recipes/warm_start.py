@@ -1,0 +1,84 @@
+"""First weights from a trained model: go on with it, or grow it to a higher resolution."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aleph.errors import TrainingError
+from aleph.models.config import ModelConfig
+from aleph.models.folder import load_networks
+from aleph.models.zoo import find_model
+from aleph.training.recipes.recipe import Recipe
+from aleph.training.recipes.whitening import whiten
+
+
+@torch.no_grad()
+def start_from(
+    trained: Recipe, config: ModelConfig, name: str, images: NDArray[np.uint8] | None = None
+) -> None:
+    """Copy a trained model's weights into fresh networks and averages.
+
+    A model of a lower resolution is grown (Karras et al. 2018, arXiv 1710.10196): the generator
+    gets a level on top, whose first image adds nothing, encoder and discriminator get a block in
+    front; what is new keeps its fresh weights. One of the same resolution that has an encoder gets
+    its latent space whitened (`aleph.training.recipes.whitening`).
+
+    Args:
+        trained: The fresh networks, changed in place.
+        config: What they were built from.
+        name: A model's name or folder.
+        images: Training images, uint8 (n, R, R, 3), to whiten the latent space by; not if None.
+
+    Raises:
+        ModelError: if there is no such model or its folder is damaged.
+        TrainingError: if its networks do not fit into the fresh ones.
+    """
+    source, networks = load_networks(find_model(name))
+    doublings = math.log2(config.resolution / source.resolution)
+    if source.kind != config.kind or doublings < 0 or (doublings > 0 and source.kind == "dcgan"):
+        raise TrainingError(
+            f"cannot start a model of kind '{config.kind}' at {config.resolution} pixels from "
+            f"'{name}', which is of kind '{source.kind}' at {source.resolution}"
+        )
+    for role, network in trained.networks.items():
+        _copy(networks[role], network, int(doublings), name)
+    if images is not None and doublings == 0 and config.kind == "amortised":
+        whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
+    for role, average in trained.averages.items():
+        average.load_state_dict(trained.networks[role].state_dict())
+
+
+def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:
+    live = target.state_dict()
+    for key, value in source.state_dict().items():
+        place = re.sub(r"blocks\.(\d+)", lambda m: f"blocks.{int(m[1]) + doublings}", key)
+        if doublings and ".stem." in f".{key}":
+            continue  # what sees the image sees another one now
+        if place not in live or live[place].shape != value.shape:
+            raise TrainingError(
+                f"'{name}' does not fit: '{key}' has shape {tuple(value.shape)}, the new model "
+                f"{_shape(live, place)}; choose the widths so that all levels of the old model "
+                "keep theirs"
+            )
+        live[place].copy_(value)
+    if doublings:
+        _silence_new_levels(target, source)
+
+
+def _shape(live: dict[str, Tensor], key: str) -> str:
+    return str(tuple(live[key].shape)) if key in live else "has none"
+
+
+def _silence_new_levels(target: nn.Module, source: nn.Module) -> None:
+    """Let new levels of a generator add nothing to the image at first."""
+    levels, old = getattr(target, "levels", None), getattr(source, "levels", None)
+    if levels is None or old is None:
+        return
+    for level in levels[len(old) :]:
+        nn.init.zeros_(level.to_image.weight)

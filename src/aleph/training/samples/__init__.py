@@ -1,0 +1,1 @@
+"""Samples: what models are trained on, made from images at every step."""
