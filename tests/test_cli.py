@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,9 +14,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from aleph import __version__
+from aleph.cli.options import field_help
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
+from aleph.models.config import ModelConfig
 from aleph.photo.pixels import read_image
+from aleph.search.config import SearchConfig
+from aleph.training.config import TrainConfig
 from aleph.training.state import read_meta
 from conftest import RunCli
 from helpers import (
@@ -400,6 +405,32 @@ def test_a_dry_run_shows_every_setting_and_writes_nothing(
     assert (train["steps"], train["flip"], train["holdout"]) == (77, False, 3)
     assert train["precision"] == "fp32"
     assert files_below(tmp_path) == set()
+
+
+@pytest.mark.parametrize("config", [TrainConfig, ModelConfig, SearchConfig])
+def test_every_field_of_a_configuration_says_what_its_option_is(config: type) -> None:
+    helps = field_help(config)
+    assert list(helps) == [field.name for field in dataclasses.fields(config)]
+    assert all(text.endswith(".") for text in helps.values())
+
+
+def test_every_field_of_the_configurations_is_an_option_of_train_with_its_help(
+    call_cli: RunCli,
+) -> None:
+    shown = " ".join(call_cli("train", "--help").out.split())
+    for config, without in ((TrainConfig, set()), (ModelConfig, {"kind", "prior"})):
+        for name, text in field_help(config).items():
+            if name not in without:
+                assert f"--{name.replace('_', '-')}" in shown
+                assert text in shown
+
+
+def test_backgrounds_are_found_again_from_any_folder(
+    call_cli: RunCli, pictures: Path, tmp_path: Path
+) -> None:
+    options = ("--model", "detector", "--backgrounds", "photos", "--dry-run")
+    shown = json.loads(call_cli("train", pictures, "--out", "run", *options).out)
+    assert shown["train"]["backgrounds"] == str(tmp_path / "photos")
 
 
 def test_unreadable_training_files_are_named_and_skipped(

@@ -13,6 +13,10 @@ import aleph
 
 SOURCE = Path(aleph.__file__).parent
 
+ROOT = SOURCE.parent.parent
+
+LONGEST_FUNCTION = 60
+
 HEAVY = {"torch", "numpy", "scipy", "PIL", "cv2", "skimage", "av", "lightning_fabric", "matplotlib"}
 
 
@@ -93,6 +97,24 @@ def test_nothing_is_ever_unpickled(path: Path) -> None:
         elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
             assert isinstance(node.value, ast.Constant)
             assert node.value.value is False
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function, decorators not counted."""
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def test_no_function_is_long() -> None:
+    files = [*source_files(), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name} has {length(node)} lines"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and length(node) > LONGEST_FUNCTION
+        and path != SOURCE / "web" / "api.py"
+    ]
+    assert long == []
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -161,23 +161,6 @@ def load_squares(
     kept: list[Source] = []
     skipped: list[str] = []
 
-    def load(source: Source) -> Pixels | str:
-        try:
-            if not source.member:
-                return centre_square(open_picture(source.container), resolution)
-            data = archives[source.container].read(source.member)
-            return centre_square(open_picture(BytesIO(data)), resolution)
-        except InputError as error:
-            return f"{source.name}: {error}" if source.member else str(error)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-            NotImplementedError,
-            OSError,
-        ) as error:
-            return f"{source.name}: {error}"
-
     try:
         for container in {s.container for s in sources if s.member}:
             archives[container] = zipfile.ZipFile(container)
@@ -185,7 +168,8 @@ def load_squares(
             # In chunks, so that decoded pictures do not pile up faster than they are stored.
             for begin in range(0, len(sources), 512):
                 chunk = sources[begin : begin + 512]
-                for source, square in zip(chunk, pool.map(load, chunk), strict=True):
+                squares = pool.map(lambda source: _load(source, archives, resolution), chunk)
+                for source, square in zip(chunk, squares, strict=True):
                     if isinstance(square, str):
                         skipped.append(square)
                     else:
@@ -197,3 +181,16 @@ def load_squares(
         for archive in archives.values():
             archive.close()
     return out[: len(kept)], kept, skipped
+
+
+def _load(source: Source, archives: Mapping[str, zipfile.ZipFile], resolution: int) -> Pixels | str:
+    """Return a picture's centre square, or a sentence that says why it cannot be read."""
+    try:
+        if not source.member:
+            return centre_square(open_picture(source.container), resolution)
+        data = archives[source.container].read(source.member)
+        return centre_square(open_picture(BytesIO(data)), resolution)
+    except InputError as error:
+        return f"{source.name}: {error}" if source.member else str(error)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+        return f"{source.name}: {error}"

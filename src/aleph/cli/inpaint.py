@@ -5,107 +5,109 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aleph.cli.options import AsJson, Device, Model, Quiet, given, options_of
+from aleph.cli.progress import search_bar, warnings_said
 from aleph.errors import InputError, MaskWarning
+from aleph.search.config import SearchConfig
 
 if TYPE_CHECKING:
+    from aleph.inpainter import Inpainter
     from aleph.masks.read import Mask
-from aleph.cli.options import DEFAULT_MODEL_HELP, given
-from aleph.cli.progress import search_bar, warnings_said
+
+Image = Annotated[Path, typer.Argument(help="The damaged picture; or a folder.")]
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="Where to write the filled picture; or a folder for all."),
+]
+MaskSource = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        "-m",
+        help="A picture of the same proportions, light (128 and up) = missing; a folder of "
+        "such, paired by name; alpha: transparent = missing; or a generated mask: center, "
+        "half, random, pattern, strokes.",
+    ),
+]
+MaskColor = Annotated[
+    str | None,
+    typer.Option(help="Colour painted over the damage, as '#ff00ff': in --mask, or in IMAGE."),
+]
+Tolerance = Annotated[
+    int | None, typer.Option(help="Largest difference from --mask-color, 0 to 255 (40).")
+]
+InvertMask = Annotated[bool, typer.Option("--invert-mask", help="What the mask marks is known.")]
+Grow = Annotated[
+    int | None,
+    typer.Option(help="Pixels by which the hole is widened (4 for --mask-color in a JPEG)."),
+]
+Preset = Annotated[str, typer.Option(help="fast, balanced, thorough or yeh2017.")]
+Blending = Annotated[str | None, typer.Option(help="poisson, matern or paste.")]
+Candidates = Annotated[
+    int, typer.Option(help="Different fills to write; further ones as OUT-2, OUT-3, …")
+]
+Seed = Annotated[int, typer.Option(help="Seed of the random starts and masks.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Frame = Annotated[
+    str,
+    typer.Option(
+        help="Where the model's frame lies: auto: faces are found; face: nothing but faces; "
+        "whole: the whole of a square picture; or left,top,right,bottom in pixels."
+    ),
+]
+Eyes = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A face to fill, by its eyes: x1,y1,x2,y2 in pixels; repeatable, no other is "
+        "looked for."
+    ),
+]
+Grain = Annotated[
+    bool,
+    typer.Option("--grain/--no-grain", help="Give the fill the grain of its surroundings."),
+]
+Animate = Annotated[Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")]
+Figure = Annotated[
+    Path | None, typer.Option(help="Write original, damaged and filled side by side.")
+]
 
 
+@options_of(SearchConfig, aliases={"prior_weight": "--lambda"})
 def inpaint(
-    image: Annotated[Path, typer.Argument(help="The damaged picture; or a folder.")],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Where to write the filled picture; or a folder for all."),
-    ],
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            "--mask",
-            "-m",
-            help="A picture of the same proportions, light (128 and up) = missing; a folder of "
-            "such, paired by name; alpha: transparent = missing; or a generated mask: center, "
-            "half, random, pattern, strokes.",
-        ),
-    ] = None,
-    mask_color: Annotated[
-        str | None,
-        typer.Option(help="Colour painted over the damage, as '#ff00ff': in --mask, or in IMAGE."),
-    ] = None,
-    tolerance: Annotated[
-        int | None, typer.Option(help="Largest difference from --mask-color, 0 to 255 (40).")
-    ] = None,
-    invert_mask: Annotated[
-        bool, typer.Option("--invert-mask", help="What the mask marks is known.")
-    ] = False,
-    grow: Annotated[
-        int | None,
-        typer.Option(help="Pixels by which the hole is widened (4 for --mask-color in a JPEG)."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
-    preset: Annotated[str, typer.Option(help="fast, balanced, thorough or yeh2017.")] = "balanced",
-    weighting: Annotated[
-        str | None, typer.Option(help="uniform, box, inverse or inverse-square.")
-    ] = None,
-    norm: Annotated[str | None, typer.Option(help="l1 or l2.")] = None,
-    prior_weight: Annotated[
-        float | None, typer.Option("--lambda", "--prior-weight", help="λ of the prior loss.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the search.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="encoder: the model's guess, if it has one; or random.")
-    ] = None,
-    starts: Annotated[int | None, typer.Option(help="Starts of the search.")] = None,
-    latent_weight: Annotated[
-        float | None, typer.Option(help="Weight of the latent term: keeps z where it is likely.")
-    ] = None,
-    blending: Annotated[str | None, typer.Option(help="poisson, matern or paste.")] = None,
-    candidates: Annotated[
-        int, typer.Option(help="Different fills to write; further ones as OUT-2, OUT-3, …")
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the random starts and masks.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
-    frame: Annotated[
-        str,
-        typer.Option(
-            help="Where the model's frame lies: auto: faces are found; face: nothing but faces; "
-            "whole: the whole of a square picture; or left,top,right,bottom in pixels."
-        ),
-    ] = "auto",
-    eyes: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A face to fill, by its eyes: x1,y1,x2,y2 in pixels; repeatable, no other is "
-            "looked for."
-        ),
-    ] = None,
-    grain: Annotated[
-        bool,
-        typer.Option(
-            "--grain/--no-grain", help="Give the fill the grain of its surroundings (on)."
-        ),
-    ] = True,
-    animate: Annotated[
-        Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")
-    ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Write original, damaged and filled side by side.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    image: Image,
+    out: Out,
+    mask: MaskSource = None,
+    mask_color: MaskColor = None,
+    tolerance: Tolerance = None,
+    invert_mask: InvertMask = False,
+    grow: Grow = None,
+    model: Model = None,
+    preset: Preset = "balanced",
+    blending: Blending = None,
+    candidates: Candidates = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    frame: Frame = "auto",
+    eyes: Eyes = None,
+    grain: Grain = True,
+    animate: Animate = None,
+    figure: Figure = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    **fields: Any,  # noqa: ANN401 - of SearchConfig
 ) -> None:
     """Fill the hole of a damaged picture, or the holes of a folder of them.
 
     A filled picture keeps the format's own colours, depth and metadata; every pixel outside the
     hole stays as it was. In a folder, pictures that are done already are skipped; the exit code is
-    1 if one could not be filled.
+    1 if one could not be filled. Options of the search that are not given are those of the preset.
     """
     if mask is None and mask_color is None:
         raise typer.BadParameter("say what is missing: --mask or --mask-color")
@@ -117,104 +119,98 @@ def inpaint(
     read_request(frame, eyes)
     marked_by = given(tolerance=tolerance)
     damage = Mask(mask, color=mask_color, invert=invert_mask, grow=grow, **marked_by)
-    chosen = {"name_or_path": model, "device": device, "precision": precision}
-    options = {
-        "preset": preset,
-        "frame": frame,
-        "eyes": eyes,
-        "grain": grain,
-        "candidates": candidates,
-        "weighting": weighting,
-        "norm": norm,
-        "prior_weight": prior_weight,
-        "steps": steps,
-        "start": start,
-        "starts": starts,
-        "latent_weight": latent_weight,
-        "blending": blending,
-    }
+    load = given(name_or_path=model, device=device, precision=precision)
+    options = given(preset=preset, blending=blending, frame=frame, eyes=eyes, grain=grain, **fields)
+    options |= {"candidates": candidates, "seed": seed}
+    task = _Task(image, damage, out, load, options, as_json, quiet)
     if not image.is_dir():
-        _inpaint_one(image, damage, out, chosen, options, seed, figure, animate, as_json, quiet)
+        _inpaint_one(task, figure, animate)
     elif figure or animate:
         raise InputError("--figure and --animate show one picture: not a folder of them")
     else:
-        _inpaint_folder(image, damage, out, chosen, options, seed, as_json, quiet)
+        _inpaint_folder(task)
 
 
-def _inpaint_one(
-    image: Path,
-    mask: Mask,
-    out: Path,
-    model: dict[str, Any],
-    options: dict[str, Any],
-    seed: int,
-    figure: Path | None,
-    animate: Path | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    from aleph.inpainter import Inpainter
+@dataclass(frozen=True)
+class _Task:
+    """What is to be filled, and how; `load` and `options` are keyword arguments.
+
+    Attributes:
+        image: A picture, or a folder of them.
+        mask: What is missing.
+        out: Where the result goes.
+        load: Of `Inpainter.from_pretrained`.
+        options: Of the inpainter.
+        as_json: Whether the result is printed as JSON.
+        quiet: Whether no progress is shown.
+    """
+
+    image: Path
+    mask: Mask
+    out: Path
+    load: dict[str, Any]
+    options: dict[str, Any]
+    as_json: bool
+    quiet: bool
+
+    def inpainter(self) -> Inpainter:
+        from aleph.inpainter import Inpainter
+
+        return Inpainter.from_pretrained(**self.load)
+
+
+def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None:
     from aleph.masks.read import read_damaged
     from aleph.photo.encode import check_photo_path
     from aleph.photo.pixels import check_image_path
     from aleph.visual.animation import check_animation_path
 
     # Everything that can be refused is refused before the search is waited for.
-    for path in [out, *([figure] if figure else [])]:
+    for path in [task.out, *([figure] if figure else [])]:
         check_image_path(path)
     if animate:
         check_animation_path(animate)
     with warnings_said():
-        photo, hole = read_damaged(image, mask, seed)
-    check_photo_path(photo, out)
-    inpainter = Inpainter.from_pretrained(**given(**model))
-    with warnings_said(), search_bar(quiet) as on_step:
+        photo, hole = read_damaged(task.image, task.mask, task.options["seed"])
+    check_photo_path(photo, task.out)
+    inpainter = task.inpainter()
+    with warnings_said(), search_bar(task.quiet) as on_step:
         warnings.simplefilter("ignore", MaskWarning)  # said above
         record = animate is not None
-        result = inpainter(photo, hole, seed=seed, on_step=on_step, record=record, **options)
-    written = result.save_all(out)
+        result = inpainter(photo, hole, on_step=on_step, record=record, **task.options)
+    written = result.save_all(task.out)
     if figure:
         result.figure(figure)
         written.append(figure)
     if animate:
         result.animate(animate)
         written.append(animate)
-    if as_json:
+    if task.as_json:
         typer.echo(json.dumps({**result.report(), "files": [str(path) for path in written]}))
-    elif not quiet:
+    elif not task.quiet:
         typer.echo(f"filled in {result.seconds:.1f} s: {', '.join(map(str, written))}")
 
 
-def _inpaint_folder(
-    folder: Path,
-    mask: Mask,
-    out: Path,
-    model: dict[str, Any],
-    options: dict[str, Any],
-    seed: int,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def _inpaint_folder(task: _Task) -> None:
     from aleph.folders import inpaint_folder
-    from aleph.inpainter import Inpainter
     from aleph.progress import Reporter
 
-    inpainter = Inpainter.from_pretrained(**given(**model))
-    with Reporter(not quiet).progress("filling", transient=True) as advance:
+    inpainter = task.inpainter()
+    with Reporter(not task.quiet).progress("filling", transient=True) as advance:
 
         def on_progress(done: float, total: int) -> None:
             advance(done, total=total)
 
         outcome = inpaint_folder(
-            folder, mask, out, inpainter, seed=seed, on_progress=on_progress, **options
+            task.image, task.mask, task.out, inpainter, on_progress=on_progress, **task.options
         )
     for name, what in outcome.warned.items():
         typer.echo(f"aleph: warning: {name}: {what}", err=True)
     for name, reason in outcome.failed.items():
         typer.echo(f"aleph: {name}: {reason}", err=True)
-    if as_json:
+    if task.as_json:
         typer.echo(json.dumps(dataclasses.asdict(outcome)))
-    elif not quiet:
+    elif not task.quiet:
         done, skipped, failed = map(len, (outcome.filled, outcome.skipped, outcome.failed))
         typer.echo(f"filled {done}, skipped {skipped} that were done already, failed {failed}")
     if outcome.failed:
@@ -223,7 +219,7 @@ def _inpaint_folder(
 
 def models(
     name: Annotated[str | None, typer.Argument(help="Show this model's card.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the models that are there, or show the card of one."""
     from aleph.models.folder import read_config
@@ -247,7 +243,7 @@ def models(
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("demo"),
-    model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
+    model: Model = None,
     seed: Annotated[int, typer.Option(help="Seed of scratches and search.")] = 0,
 ) -> None:
     """Scratch a public-domain portrait, fill the scratches, write pictures and an animation."""

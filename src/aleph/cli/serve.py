@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from aleph.cli.options import Device, Model
 from aleph.errors import MissingDependencyError
-
-if TYPE_CHECKING:
-    pass
-from aleph.cli.options import DEFAULT_MODEL_HELP
 
 
 def serve(
@@ -25,8 +22,8 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further host name to be called by; repeatable.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help=DEFAULT_MODEL_HELP)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    model: Model = None,
+    device: Device = "auto",
     queue: Annotated[int, typer.Option(help="Searches that wait or run.", min=1)] = 8,
     max_upload: Annotated[int, typer.Option(help="MiB that a request may have.", min=1)] = 64,
     max_megapixels: Annotated[

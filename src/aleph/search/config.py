@@ -12,15 +12,16 @@ class SearchConfig(Serialisable):
     """How ẑ = argmin L_c(z) + λ L_p(z) + μ |z|² is searched.
 
     Attributes:
-        weighting: Weight of a known pixel by its place (see `aleph.search.latent.weighting`).
-        norm: l1 or l2 distance on the weighted known pixels.
+        weighting: How much a known pixel counts, by its distance from the hole (see
+            `aleph.search.weighting`).
+        norm: Distance between the weighted known pixels and the generated ones.
         prior_weight: λ, weight of the prior loss; at 0 the discriminator is not evaluated.
         latent_weight: μ, weight of the latent term: how far z is from where it is expected.
         steps: Adam steps on z.
         learning_rate: Adam's step size at the start.
         learning_rate_end: Step size at the last step as a share of the first (cosine between).
-        start: Where the search starts: the `encoder`'s guess, where the model has an encoder, or
-            `random`, a draw from the prior.
+        start: Where the search starts: at the encoder's estimate of z, where the model has an
+            encoder, or at random draws from the prior.
         starts: Starts per image, searched together; the one with the lowest loss is kept.
         clip: Clip z to [−1, 1] after each step where the prior is bounded there.
         patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.

@@ -15,20 +15,20 @@ class TrainConfig(Serialisable):
         batch_size: Images per step over all devices together.
         steps: Optimizer steps of each network.
         learning_rate: Adam's step size; a detector's falls along half a cosine to the last step.
-        beta1: Adam's first decay (Radford et al. 2015, section 4: 0.5).
-        average_half_life: Images after which a weight's share in the average has halved.
-        seed: Seed of the first weights and of all randomness of all steps.
+        beta1: Adam's decay of the first moment (Radford et al. 2015, section 4).
+        average_half_life: Half-life of the exponential moving average of the weights, in images.
+        seed: Seed of the initial weights and of every training step.
         holdout: Images set aside before training.
-        precision: `bf16` (autocast) or `fp32`.
+        precision: Arithmetic of the forward passes (bf16 by autocast).
         flip: Mirror each image with probability 1/2.
         save_every: Steps between two saved states.
         sample_every: Steps between two sample grids.
         log_every: Steps over which a logged loss is averaged.
         adversary_start: Step from which the discriminator takes part (amortised models).
-        adversary_weight: Weight of its verdict in the generator's loss (amortised models).
-        feature_weight: Weight of the match of its features (amortised models).
-        kl_weight: Weight of the posterior's divergence from the prior, per image value
-            (amortised models).
+        adversary_weight: Weight of the adversarial loss of the generator (amortised models).
+        feature_weight: Weight of the feature-matching loss (amortised models).
+        kl_weight: Weight of the posterior's KL divergence from the prior, relative to a
+            reconstruction loss summed over all values of an image (amortised models).
         r1_weight: γ of the R1 penalty on the discriminator (amortised models).
         backgrounds: Folder or zip of photographs that do not show the class (detectors); empty for
             those that scikit-image ships.

@@ -97,7 +97,14 @@ def create_run(
     paths = tuple(str(Path(p).absolute()) for p in data)
     if init is not None and not model.detector:
         model = replace(model, detector=read_config(find_model(init)).detector)
+    train = replace(train, **_absolute({"backgrounds": train.backgrounds}))
     return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train, init)
+
+
+def _absolute(train: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of `TrainConfig` with absolute paths: a run is resumed from any folder."""
+    backgrounds = train.get("backgrounds")
+    return train | {"backgrounds": str(Path(backgrounds).absolute())} if backgrounds else train
 
 
 def extend_run(run: Run, train: dict[str, Any], model: dict[str, Any]) -> Run:
@@ -106,7 +113,7 @@ def extend_run(run: Run, train: dict[str, Any], model: dict[str, Any]) -> Run:
     Raises:
         TrainingError: if an option that decided the run's past is given another value.
     """
-    free = {"steps", "save_every", "sample_every", "log_every"}
+    free, train = {"steps", "save_every", "sample_every", "log_every"}, _absolute(train)
     settled = {**run.train.to_dict(), **run.model.to_dict()}
     for name, value in {**train, **model}.items():
         if name not in free and settled[name] != value:
