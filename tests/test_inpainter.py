@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
 import aleph
 from aleph.demo import portrait, scratches
@@ -189,6 +193,61 @@ def test_more_steps_from_an_encoders_guess_are_smaller_ones(
     assert search.learning_rate == pytest.approx(expected)
 
 
+def test_a_lowered_step_size_is_said_in_the_report(each_kind: Inpainter) -> None:
+    image, encoder = noise(16, 16), each_kind.model.encoder is not None
+    usual = each_kind(image, "center", steps=3).report()
+    assert usual["notes"] == []
+    more = each_kind(image, "center", preset="fast", steps=50).report()
+    if encoder:
+        assert "step size was lowered from 0.05 to 0.02" in more["notes"][0]
+        assert more["settings"]["search"]["learning_rate"] == pytest.approx(0.02)
+    else:
+        assert more["notes"] == []
+    set_by_hand = each_kind(image, "center", preset="fast", steps=50, learning_rate=0.1).report()
+    assert set_by_hand["notes"] == []
+
+
+class Broken(nn.Module):
+    """A generator whose images of some places in the batch are NaN."""
+
+    def __init__(self, generator: nn.Module, broken: list[int]) -> None:
+        super().__init__()
+        self.generator, self.broken = generator, broken
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        image = self.generator(z).clone()
+        image[self.broken] = float("nan")
+        return image
+
+
+def broken(inpainter: Inpainter, *places: int) -> Inpainter:
+    generator = Broken(inpainter.model.generator, list(places))
+    return Inpainter(dataclasses.replace(inpainter.model, generator=generator))
+
+
+def test_a_start_whose_losses_are_nan_is_no_candidate(tiny: Inpainter) -> None:
+    image, hole = noise(16, 16), some_hole(16, 16)
+    result = broken(tiny, 0, 2)(image, hole, steps=2, candidates=4)
+    assert len(result.candidates) == 2
+    for candidate in result.candidates:
+        assert np.isfinite(candidate.generated).all()
+        assert all(map(math.isfinite, candidate.losses.values()))
+    assert result.candidates[0].losses["total"] <= result.candidates[1].losses["total"]
+    json.dumps(result.report(), allow_nan=False)
+
+
+def test_a_search_without_any_finite_loss_leaves_the_hole_to_the_classical_fill(
+    tiny: Inpainter,
+) -> None:
+    image, hole = noise(16, 16), some_hole(16, 16)
+    with pytest.warns(aleph.FrameWarning, match="no numbers"):
+        result = broken(tiny, 0, 1)(image, hole, steps=2, starts=2, frame="whole")
+    assert np.array_equal(result.image[~hole], image[~hole])
+    assert len(np.unique(result.image[hole])) > 3
+    assert len(result.frames_dropped) == 1
+    json.dumps(result.report(), allow_nan=False)
+
+
 def test_yeh2017_keeps_z_in_the_box_of_its_prior(tiny: Inpainter) -> None:
     furthest: list[float] = []
     result = tiny(
@@ -303,6 +362,22 @@ def test_a_batch_needs_as_many_masks_and_seeds_as_images(tiny: Inpainter) -> Non
         tiny.batch([noise(16, 16)] * 2, ["center"])
     with pytest.raises(InputError, match="2 images but 3 seeds"):
         tiny.batch([noise(16, 16)] * 2, ["center"] * 2, seeds=[1, 2, 3])
+
+
+def test_both_calls_take_one_seed_or_a_seed_for_each_picture(tiny: Inpainter) -> None:
+    image, options = noise(16, 16), {"steps": 2, "start": "random", "record": False}
+    one = tiny(image, "center", seed=5, **options)
+    listed = tiny(image, "center", seeds=[5], **options)
+    two = tiny.batch([image, image], ["center", "center"], seed=5, **options)
+    differing = tiny.batch([image, image], ["center", "center"], seeds=[5, 6], **options)
+    assert one.seed == listed.seed == 5
+    assert np.array_equal(one.image, listed.image)
+    assert all(np.array_equal(one.image, result.image) for result in two)
+    assert not np.array_equal(differing[0].image, differing[1].image)
+    with pytest.raises(InputError, match="not both"):
+        tiny(image, "center", seed=5, seeds=[5])
+    with pytest.raises(InputError, match="1 images but 2 seeds"):
+        tiny(image, "center", seeds=[5, 6])
 
 
 def test_an_unknown_model_is_a_model_error() -> None:

@@ -256,6 +256,21 @@ def test_the_search_stops_early_when_nothing_improves() -> None:
         assert len(result.history["total"]) == steps + 1
 
 
+def test_patience_begins_anew_once_a_start_that_was_nan_has_a_loss() -> None:
+    linear, calls = linear_generator(), []
+
+    def breaks_at_first(z: Tensor) -> Tensor:
+        calls.append(1)
+        return linear(z) * (float("nan") if len(calls) == 1 else 1.0)
+
+    config = SearchConfig(
+        prior_weight=0.0, steps=20, learning_rate=0.02, learning_rate_end=1.0, patience=2
+    )
+    target = damaged(linear, planted())
+    result = latent_search(breaks_at_first, None, target, weights(), torch.zeros(1, 1, DIM), config)
+    assert result.steps == 20
+
+
 def test_patience_does_not_stop_a_search_that_goes_on_improving() -> None:
     generator, z = linear_generator(), planted()
     config = SearchConfig(

@@ -27,7 +27,7 @@ from aleph.models.model import Model
 from aleph.models.zoo import DEFAULT_MODEL, load_model
 from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
-from aleph.presets import Settings, resolve_settings
+from aleph.presets import Settings, resolve_settings, step_size_note
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
 from aleph.search.starts import Anchor, posterior_starts, random_starts
@@ -37,6 +37,11 @@ __all__ = ["Candidate", "Inpainter", "Inpainting", "OnFrames", "OnStep", "Search
 
 _CODES_AT_ONCE = 64
 """Codes searched together: more gain no speed on a processor and cost memory."""
+
+_DIVERGED = (
+    "the search of a frame met losses that are no numbers, so the frame was left out; try "
+    "--precision fp32 or a lower --learning-rate (in Python: precision=, learning_rate=)"
+)
 
 _NO_FACE = (
     "no face was found at the hole, so it was filled from its surroundings alone; if there is one, "
@@ -105,7 +110,8 @@ class Inpainter:
         eyes: Sequence[EyesLike] | None = None,
         grain: bool = True,
         candidates: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
+        seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
         record: bool = True,
@@ -115,25 +121,24 @@ class Inpainter:
 
         Args:
             image: uint8 array (H, W, 3) or (H, W), PIL image, path, or `Photo`. Never changed.
-            mask: Boolean or uint8 array (H, W), nonzero = missing; PIL image or path, missing
-                where its grey value is 128 or more; `alpha`, missing where the photo is
-                transparent; `center`, `half`, `random`, `pattern`, `strokes`; or a `Mask` that
-                inverts or grows one of these, or names a colour painted over the damage.
+            mask: Boolean or uint8 array (H, W), nonzero = missing; PIL image or path, 128 and up =
+                missing; `alpha`, transparent = missing; the name of a generated mask; or a `Mask`.
             preset: `fast`, `balanced`, `thorough` or `yeh2017`.
-            frame: Where the model's frame lies: `auto` finds the frames that the hole touches (a
-                model without a detector takes the whole of a square picture, or the largest square
-                over the hole); `face` takes only what the detector finds; `whole` is all of a
-                square picture; or a box: left, top, right, bottom in pixels.
-            eyes: Faces to fill from, in place of `frame`: x1, y1, x2, y2 of the two eyes of each,
-                in pixels, the one at the left of the upright face first.
+            frame: Where the model's frame lies: `auto` (what the model's detector finds, or without
+                one the largest square over the hole), `face` (nothing but what it finds), `whole`
+                (a square picture), or a box: left, top, right, bottom in pixels.
+            eyes: Faces to fill, in place of `frame`: x1, y1, x2, y2 in pixels of each one's eyes,
+                the one at the left of the upright face first.
             grain: Whether the surroundings' grain is added where an enlarged frame lacks it.
             candidates: Number of different fills to return, best first.
-            seed: Seed of the random starts, of the grain and of a named mask.
+            seed: Seed of the random starts, of the grain and of a generated mask; 0 by default.
+            seeds: The same as a list of one, as `batch` takes it.
             on_step: Called with every `SearchStep`; what it raises ends the search.
             on_frames: Called once before each search with what its rows are.
             record: Keep what `frames` and `animate` need.
-            **overrides: Fields of `aleph.SearchConfig` (`weighting`, `norm`, `prior_weight`,
-                `steps`, …) and `blending`, in place of the preset's.
+            **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
+                More `steps` than the preset has lower the step size of a search from the encoder's
+                estimate, unless a `learning_rate` is given; the report's `notes` say so.
 
         Raises:
             InputError: if the picture, the mask or an option cannot be used.
@@ -149,7 +154,8 @@ class Inpainter:
             eyes=eyes,
             grain=grain,
             candidates=candidates,
-            seeds=[seed],
+            seed=seed,
+            seeds=seeds,
             on_step=on_step,
             on_frames=on_frames,
             record=record,
@@ -166,6 +172,7 @@ class Inpainter:
         eyes: Sequence[EyesLike] | None = None,
         grain: bool = True,
         candidates: int = 1,
+        seed: int | None = None,
         seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
@@ -182,7 +189,8 @@ class Inpainter:
             eyes: As for one picture, the same for all.
             grain: As for one picture.
             candidates: Fills per picture.
-            seeds: One per picture; 0 for all by default.
+            seed: One for all pictures; 0 by default.
+            seeds: One per picture, in place of `seed`.
             on_step: Called with every `SearchStep`, once for each group searched together.
             on_frames: Called before each group's search with what its rows are.
             record: Keep what `frames` and `animate` need.
@@ -198,10 +206,11 @@ class Inpainter:
             FrameWarning: as for one picture.
         """
         settings = resolve_settings(preset, self.model.config.kind, **overrides)
-        seeds = [0] * len(images) if seeds is None else list(seeds)
+        seeds = _seeds(len(images), seed, seeds)
         _check_call(len(images), len(masks), seeds, candidates)
         request = read_request(frame, eyes)
-        order = _Order(preset, settings, candidates, grain, record, on_step, on_frames)
+        note = step_size_note(preset, self.model.config.kind, settings)
+        order = _Order(preset, settings, note, candidates, grain, record, on_step, on_frames)
         jobs = [
             self._read(number, image, mask, seed, request)
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
@@ -256,11 +265,14 @@ class Inpainter:
         """Compose one picture from its rows of the search."""
         judged = [
             chosen.judged(found.generated(row, found.best(row)[0]))
+            if found.best(row)
+            else replace(chosen, diverged=True)
             for row, chosen in zip(rows, job.chosen, strict=True)
         ]
         kept = [row for row, chosen in zip(rows, judged, strict=True) if not chosen.dropped]
         used = [chosen for chosen in judged if not chosen.dropped]
-        fills = [found.fill(kept, rank) for rank in range(order.candidates if kept else 1)]
+        count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
+        fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
         images = compose(
             job.photo.pixels,
@@ -291,7 +303,8 @@ class Inpainter:
             settings=order.settings,
             seed=job.seed,
             seconds=0.0,
-            warnings=[] if used else [_NO_FACE],
+            warnings=_said_of(judged),
+            notes=[order.note] if order.note else [],
             _photo=job.photo,
             _grain=order.grain,
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
@@ -345,6 +358,7 @@ class _Order:
 
     preset: str
     settings: Settings
+    note: str | None
     candidates: int
     grain: bool
     record: bool
@@ -368,6 +382,13 @@ class _DamagedPhoto:
     seed: int
 
 
+def _said_of(judged: Sequence[FrameCandidate]) -> list[str]:
+    """Return what is to be said of a fill, given its frames."""
+    if any(chosen.diverged for chosen in judged):
+        return [_DIVERGED]
+    return [] if any(not chosen.dropped for chosen in judged) else [_NO_FACE]
+
+
 def _groups(jobs: Sequence[_DamagedPhoto], most: int) -> Iterator[list[_DamagedPhoto]]:
     """Part the pictures into groups of up to `most` frames; those of a picture stay together."""
     group: list[_DamagedPhoto] = []
@@ -381,6 +402,15 @@ def _groups(jobs: Sequence[_DamagedPhoto], most: int) -> Iterator[list[_DamagedP
         count += frames
     if group:
         yield group
+
+
+def _seeds(images: int, seed: int | None, seeds: Sequence[int] | None) -> list[int]:
+    """Return the seed of each picture."""
+    if seeds is None:
+        return [0 if seed is None else seed] * images
+    if seed is not None:
+        raise InputError("give one seed for all images, or seeds, one per image: not both")
+    return list(seeds)
 
 
 def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int) -> None:

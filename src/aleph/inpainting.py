@@ -66,6 +66,7 @@ class Inpainting:
         seed: Seed of the starts.
         seconds: Time of the search and blending of the whole batch, divided by its images.
         warnings: What is to be said of the fill, a sentence each.
+        notes: Settings that were derived from others, a sentence each.
     """
 
     candidates: list[Candidate]
@@ -80,6 +81,7 @@ class Inpainting:
     seed: int
     seconds: float
     warnings: list[str]
+    notes: list[str]
     _photo: Photo = field(repr=False)
     _grain: bool = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
@@ -214,6 +216,7 @@ class Inpainting:
             "regions": {"generated": round(share, 6), "classical": round(1 - share, 6)},
             "grain": self._grain,
             "warnings": self.warnings,
+            "notes": self.notes,
         }
 
     def _frame_reports(self) -> list[dict[str, Any]]:

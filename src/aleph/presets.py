@@ -84,8 +84,10 @@ def resolve_settings(
     Args:
         preset: `fast`, `balanced`, `thorough` or `yeh2017`.
         kind: The kind of model that the preset is for.
-        **overrides: Fields of `SearchConfig`, and `blending`. More steps from an encoder's guess
-            than the preset has are smaller ones, unless a `learning_rate` is given.
+        **overrides: Fields of `SearchConfig`, and `blending`. A larger number of `steps` lowers
+            the step size of a search that starts at the encoder's estimate: `learning_rate` becomes
+            the preset's times (the preset's steps, at least those of `balanced`) / `steps`. A given
+            `learning_rate` is never changed. `step_size_note` says what was done.
 
     Raises:
         InputError: if a name is unknown or a value impossible, or the kind fills nothing.
@@ -107,13 +109,27 @@ def resolve_settings(
     return Settings(search, blending)
 
 
+def step_size_note(preset: str, kind: str, settings: Settings) -> str | None:
+    """Return a sentence if `resolve_settings` lowered a preset's step size, else None."""
+    usual, search = PRESETS[kind][preset].search, settings.search
+    lowered = _step_size(kind, usual, search)
+    if lowered == usual.learning_rate or search.learning_rate != lowered:
+        return None
+    return (
+        f"{search.steps} steps are more than the preset '{preset}' has ({usual.steps}), so the "
+        f"step size was lowered from {usual.learning_rate:g} to {search.learning_rate:g}: the "
+        "search goes no further from the encoder's estimate; learning_rate sets it"
+    )
+
+
 def _step_size(kind: str, preset: SearchConfig, search: SearchConfig) -> float:
     """Return Adam's step size for a search that may have more steps than its preset.
 
-    How far z may go from the encoder's guess is what keeps a search from fitting the rim (early
-    stopping; Bishop 1995, Neural Networks for Pattern Recognition, section 9.2.4). Adam goes about
-    as far as steps times step size, so more steps are smaller ones: they end where fewer do, more
-    exactly. A search from a random code has far to go, and does.
+    The distance that z may move from the encoder's estimate regularises the search: it keeps G(z)
+    from overfitting the known pixels beside the hole (early stopping; Bishop 1995, Neural Networks
+    for Pattern Recognition, section 9.2.4). Adam moves z by at most about steps times step size, so
+    the step size is lowered in proportion as steps are added. A search from a random code has no
+    good estimate to stay near, so its step size is kept.
     """
     longest = max(preset.steps, PRESETS[kind]["balanced"].search.steps)
     if kind != "amortised" or search.start == "random" or search.steps <= longest:

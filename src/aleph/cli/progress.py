@@ -21,7 +21,8 @@ def search_bar(quiet: bool) -> Iterator[OnStep]:
     with Reporter(not quiet).progress("searching", transient=True) as advance:
 
         def on_step(step: SearchStep) -> None:
-            advance(step.step, {"loss": float(step.losses["total"].min())}, step.steps)
+            lowest = step.losses["total"].nan_to_num(float("inf")).min()
+            advance(step.step, {"loss": float(lowest)}, step.steps)
 
         yield on_step
 

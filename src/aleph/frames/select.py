@@ -54,6 +54,7 @@ class FrameCandidate:
         score: The detector's certainty; None for frames of other kinds.
         unexplained: What the search has said: the share of the known pixels' variation that G(ẑ)
             misses; None before.
+        diverged: Whether no start of its search ended with finite losses.
     """
 
     frame: Frame
@@ -61,10 +62,13 @@ class FrameCandidate:
     limit: float | None = None
     score: float | None = None
     unexplained: float | None = None
+    diverged: bool = False
 
     @property
     def dropped(self) -> bool:
-        """Whether the search has shown that it holds no face."""
+        """Whether it is not used: the search diverged, or has shown that it holds no face."""
+        if self.diverged:
+            return True
         if self.limit is None or self.unexplained is None:
             return False
         return self.unexplained > self.limit

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aleph.photo.tensors import to_levels, to_pixels
 from aleph.search.latent import OnStep, SearchResult, SearchStep
+from aleph.search.losses import lowest_first
 
 _RECORDED = 48
 """Steps of a search that are kept for its animation."""
@@ -26,7 +27,7 @@ class SearchRecorder:
     def __call__(self, step: SearchStep) -> None:
         """Keep what a step shows, if it is one of those wanted, and pass it on."""
         if step.step in self.wanted:
-            flat = to_pixels(step.generated.flatten(0, 1))
+            flat = to_pixels(step.generated.flatten(0, 1).nan_to_num(0.0))
             self.kept.append(flat.reshape(*step.generated.shape[:2], *flat.shape[1:]))
         if self.on_step:
             self.on_step(step)
@@ -48,8 +49,10 @@ class RankedStarts:
         self._result, self._recorder = result, recorder
         self._order: list[list[int]] = []
         if result is not None:
-            totals = result.losses["total"].nan_to_num(float("inf"))
-            self._order = totals.argsort(dim=1).tolist()
+            totals = result.losses["total"]
+            finite = totals.isfinite().sum(dim=1).tolist()
+            order = lowest_first(totals).tolist()
+            self._order = [row[:count] for row, count in zip(order, finite, strict=True)]
 
     @property
     def result(self) -> SearchResult:
@@ -58,7 +61,10 @@ class RankedStarts:
         return self._result
 
     def best(self, row: int) -> list[int]:
-        """Return the starts of a row, that of the lowest total loss first."""
+        """Return the starts of a row, that of the lowest total loss first.
+
+        Starts whose losses are not finite are left out: there may be none.
+        """
         return self._order[row]
 
     def generated(self, row: int, start: int) -> NDArray[np.float32]:

@@ -17,8 +17,9 @@ class SearchConfig(Serialisable):
         norm: Distance between the weighted known pixels and the generated ones.
         prior_weight: λ, weight of the prior loss; at 0 the discriminator is not evaluated.
         latent_weight: μ, weight of the latent term: how far z is from where it is expected.
-        steps: Adam steps on z.
-        learning_rate: Adam's step size at the start.
+        steps: Adam steps on z. More steps than a preset has are made smaller if the search starts
+            at the encoder's estimate and no `learning_rate` is given.
+        learning_rate: Adam's step size at the first step.
         learning_rate_end: Step size at the last step as a share of the first (cosine between).
         start: Where the search starts: at the encoder's estimate of z, where the model has an
             encoder, or at random draws from the prior.

@@ -208,7 +208,7 @@ class _Best:
         if not self.losses:
             self.losses = {name: value.clone() for name, value in losses.items()}
             self.generated, self.z = generated.clone(), z.clone()
-            self._mark = self.losses["total"].clone()
+            self._mark = self.losses["total"].nan_to_num(float("inf"))  # so that any number is less
             return
         # A comparison with NaN is false, so a diverged code never replaces a good one; a code
         # whose first loss was NaN is replaced by any number.

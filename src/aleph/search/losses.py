@@ -6,6 +6,8 @@ caller weights and sums.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -69,3 +71,11 @@ def latent_loss(z: Tensor, mean: Tensor | float = 0.0, deviation: Tensor | float
         Shape (N,).
     """
     return ((z - mean) / deviation).square().mean(dim=1)
+
+
+def lowest_first(total: Tensor) -> Tensor:
+    """Return the order of losses from the lowest up, along the last dimension, NaN last.
+
+    `argmin` and `argsort` alone would take NaN for the lowest or leave its place open.
+    """
+    return total.nan_to_num(math.inf).argsort(dim=-1)
