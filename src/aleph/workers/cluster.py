@@ -1,0 +1,123 @@
+"""Workers on a Ray cluster: actors, one per GPU or per so many cores (extra `cluster`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from aleph.errors import InputError, MissingDependencyError
+from aleph.workers.dispatch import Setup, Worker
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class Cluster:
+    """Actors of a Ray cluster. Their number follows the cluster: one per GPU, or per `cores`.
+
+    Args:
+        setup: What every actor calls first.
+        address: `auto` for the cluster that this machine belongs to, or the address of its head.
+        cores: Cores of an actor on a cluster without a GPU; torch uses as many threads.
+        count: Actors, at most; as many as fit by default.
+
+    Raises:
+        MissingDependencyError: if Ray is not installed.
+        InputError: if there is no such cluster.
+    """
+
+    def __init__(
+        self, setup: Setup, address: str, cores: int = 1, count: int | None = None
+    ) -> None:
+        self._ray = _ray()
+        self._connect(address)
+        resources = self._ray.cluster_resources()
+        gpus = int(resources.get("GPU", 0))
+        fitting = gpus or int(resources.get("CPU", 1)) // cores
+        self.count = max(1, fitting if count is None else min(count, fitting))
+        self.deaths: tuple[type[BaseException], ...] = (
+            self._ray.exceptions.RayActorError,
+            self._ray.exceptions.NodeDiedError,
+            self._ray.exceptions.OutOfMemoryError,
+            self._ray.exceptions.WorkerCrashedError,
+        )
+        self._setup, self._cores = setup, cores
+        self._gpus = 1 if gpus else 0
+
+    def _connect(self, address: str) -> None:
+        if self._ray.is_initialized():
+            return
+        try:
+            self._ray.init(address=address, log_to_driver=False, logging_level="error")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"no Ray cluster answers at '{address}': start one with `ray start --head`, or "
+                f"name the address of one ({error})"
+            ) from None
+
+    def start(self) -> Worker:
+        """Ask the cluster for an actor; it is ready when there is room for it."""
+        return _Actor(self._ray, self._setup, self._cores, self._gpus)
+
+
+def _ray() -> ModuleType:
+    try:
+        import ray
+        import ray.exceptions
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            "a cluster needs ray: pip install 'aleph-inpainting[cluster]'"
+        ) from None
+    return ray
+
+
+class _Doer:
+    """What runs in the actor's process."""
+
+    def __init__(self, setup: Setup, threads: int) -> None:
+        self._setup, self._threads = setup, threads
+        self._function: Callable[[Any], Any] | None = None
+
+    def ready(self) -> None:
+        """Set up: apart from the actor's birth, so that an error is told from a death."""
+        from aleph.workers.local import share_processors
+
+        share_processors(self._threads)
+        self._function = self._setup()
+
+    def work(self, task: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
+        """Do one task."""
+        assert self._function is not None
+        return self._function(task)
+
+
+class _Actor:
+    def __init__(self, ray: ModuleType, setup: Setup, cores: int, gpus: int) -> None:
+        self._ray = ray
+        actor = ray.remote(num_cpus=cores, num_gpus=gpus, max_restarts=0)(_Doer)
+        self._actor = actor.remote(setup, cores)
+        self.ready: Future[Any] = self._unwrapped(self._actor.ready.remote())
+
+    def submit(self, task: Any) -> Future[Any]:  # noqa: ANN401
+        return self._unwrapped(self._actor.work.remote(task))
+
+    def stop(self) -> None:
+        """Kill the actor: what it was doing may take minutes."""
+        self._ray.kill(self._actor)
+
+    def _unwrapped(self, reference: Any) -> Future[Any]:  # noqa: ANN401 - an ObjectRef
+        """Return a future of a remote call that raises what the call itself raised."""
+        outer: Future[Any] = Future()
+
+        def pass_on(inner: Future[Any]) -> None:
+            error = inner.exception()
+            if error is None:
+                outer.set_result(inner.result())
+            elif isinstance(error, self._ray.exceptions.RayTaskError):
+                outer.set_exception(error.cause)
+            else:
+                outer.set_exception(error)
+
+        reference.future().add_done_callback(pass_on)
+        return outer

@@ -1,0 +1,196 @@
+"""Workers: every task is done once, whoever dies."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from aleph.errors import AlephError, InputError
+from aleph.workers.dispatch import TRIES, Outcome, Workers, dispatch
+from aleph.workers.local import local_workers
+
+
+def _double(number: int) -> int:
+    return 2 * number
+
+
+def doubling() -> Callable[[int], int]:
+    """Set up a worker that doubles."""
+    return _double
+
+
+def refusing() -> Callable[[int], int]:
+    """Set up a worker that refuses odd numbers."""
+
+    def work(number: int) -> int:
+        if number % 2:
+            raise AlephError(f"{number} is odd")
+        return number
+
+    return work
+
+
+def dying(folder: Path, always: bool) -> Callable[[int], int]:
+    """Set up a worker that 3 kills: the first time, or always."""
+
+    def work(number: int) -> int:
+        (folder / f"{number}-{os.getpid()}").touch()
+        if number == 3 and (always or len(list(folder.glob("3-*"))) == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 2 * number
+
+    return work
+
+
+def failing() -> Callable[[int], int]:
+    """Fail to set up."""
+    raise AlephError("there is no such model")
+
+
+def stillborn() -> Callable[[int], int]:
+    """Die while being set up."""
+    os._exit(9)
+
+
+def broken() -> Callable[[int], int]:
+    """Set up a worker with a fault of the program."""
+
+    def work(number: int) -> int:
+        raise ZeroDivisionError(number)
+
+    return work
+
+
+def results(outcomes: Iterator[Outcome[int, int]]) -> list[int | None]:
+    """Return the results in the order of their tasks."""
+    return [outcome.result for outcome in sorted(outcomes, key=lambda o: o.task)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_every_task_is_done_once(count: int) -> None:
+    assert results(dispatch(range(9), local_workers(doubling, count))) == list(range(0, 18, 2))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_user_can_cause_is_told_of_its_task(count: int) -> None:
+    outcomes = sorted(dispatch(range(3), local_workers(refusing, count)), key=lambda o: o.task)
+    assert [str(outcome.error) for outcome in outcomes] == ["None", "1 is odd", "None"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_fault_of_the_program_is_not_hidden(count: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(dispatch([1], local_workers(broken, count)))
+
+
+def test_the_task_of_a_dead_worker_is_done_by_another(tmp_path: Path) -> None:
+    workers = local_workers(functools.partial(dying, tmp_path, always=False), 2)
+    assert results(dispatch(range(8), workers)) == list(range(0, 16, 2))
+    assert len(list(tmp_path.glob("3-*"))) == 2
+
+
+def test_a_task_that_kills_its_workers_is_named_and_left(tmp_path: Path) -> None:
+    workers = local_workers(functools.partial(dying, tmp_path, always=True), 2)
+    outcomes = sorted(dispatch(range(6), workers), key=lambda o: o.task)
+    assert [outcome.result for outcome in outcomes] == [0, 2, 4, None, 8, 10]
+    assert "died" in str(outcomes[3].error)
+    assert len(list(tmp_path.glob("3-*"))) == TRIES
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_worker_that_cannot_be_set_up_says_why(count: int) -> None:
+    with pytest.raises(AlephError, match="no such model"):
+        list(dispatch(range(2), local_workers(failing, count)))
+
+
+def test_workers_that_die_at_the_start_end_the_run() -> None:
+    with pytest.raises(AlephError, match="die before they begin"):
+        list(dispatch(range(2), local_workers(stillborn, 2)))
+
+
+def test_the_stream_is_read_only_as_far_as_workers_are_free() -> None:
+    read = 0
+
+    def stream() -> Iterator[int]:
+        nonlocal read
+        while read < 1000:
+            read += 1
+            yield read
+
+    outcomes = dispatch(stream(), local_workers(doubling, 1))
+    for _ in range(5):
+        next(outcomes)
+    assert read <= 7
+    outcomes.close()  # type: ignore[attr-defined]
+
+
+def test_leaving_ends_the_workers() -> None:
+    workers = local_workers(doubling, 2)
+    started = []
+    start = workers.start
+
+    def watched() -> object:
+        started.append(start())
+        return started[-1]
+
+    workers.start = watched  # type: ignore[method-assign, assignment]
+    outcomes = dispatch(range(100), workers)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    children = [c for w in started for c in (w._executor._processes or {}).values()]
+    assert not any(child.is_alive() for child in children)
+
+
+def test_impossible_numbers_of_workers_are_refused() -> None:
+    for count in (0, 257):
+        with pytest.raises(InputError, match="from 1 to 256"):
+            local_workers(doubling, count)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    """Two nodes of one core each on this machine, made by Ray's own simulator."""
+    pytest.importorskip("ray")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
+    import ray
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="error")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+    patch.undo()
+
+
+def on_cluster(cluster: object, setup: Callable[[], Callable[[int], int]]) -> Workers:
+    """Return the workers of the simulated cluster."""
+    from aleph.workers.cluster import Cluster
+
+    return Cluster(setup, cluster.address)  # type: ignore[attr-defined]
+
+
+def test_a_cluster_does_every_task_once(cluster: object) -> None:
+    workers = on_cluster(cluster, doubling)
+    assert workers.count == 2
+    assert results(dispatch(range(9), workers)) == list(range(0, 18, 2))
+
+
+def test_on_a_cluster_a_dead_worker_is_replaced(cluster: object, tmp_path: Path) -> None:
+    workers = on_cluster(cluster, functools.partial(dying, tmp_path, always=False))
+    assert results(dispatch(range(8), workers)) == list(range(0, 16, 2))
+
+
+def test_on_a_cluster_errors_are_those_of_the_task(cluster: object) -> None:
+    outcomes = sorted(dispatch(range(2), on_cluster(cluster, refusing)), key=lambda o: o.task)
+    assert [str(outcome.error) for outcome in outcomes] == ["None", "1 is odd"]
+    with pytest.raises(AlephError, match="no such model"):
+        list(dispatch(range(2), on_cluster(cluster, failing)))
