@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aleph.cli.options import DATA_HELP, MODEL_HELP, Device, Quiet, given
+from aleph.cli.options import DATA_HELP, MODEL_HELP, Cluster, Device, Quiet, Workers, given
 
 if TYPE_CHECKING:
     from aleph.evaluation import Summary
@@ -53,7 +53,6 @@ ExtraMetrics = Annotated[
 ]
 Shown = Annotated[int | None, typer.Option(help="Images in the figures (8).")]
 Figures = Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figures.")]
-Workers = Annotated[int, typer.Option(help="Processes.")]
 
 
 def evaluate(
@@ -79,7 +78,8 @@ def evaluate(
     shown: Shown = None,
     figures: Figures = True,
     device: Device = "auto",
-    workers: Workers = 1,
+    workers: Workers = None,
+    cluster: Cluster = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure what weighting the context is worth; killed and called again, it goes on."""
@@ -105,10 +105,15 @@ def evaluate(
     changes = evaluation.parse_overrides(_words(overrides) or ())
     changes |= given(steps=steps, starts=starts)
     plan = evaluation.EvaluationPlan(model, tuple(map(str, data)), overrides=changes, **fields)
-    reporter = Reporter(not quiet)
     _show(
         evaluation.evaluate(
-            plan, out, device=device, workers=workers, reporter=reporter, figures=figures
+            plan,
+            out,
+            device=device,
+            workers=workers,
+            cluster=cluster,
+            reporter=Reporter(not quiet),
+            figures=figures,
         )
     )
 

@@ -17,6 +17,14 @@ DATA_HELP = "Folders or zips of images, or CelebA's img_align_celeba."
 
 Model = Annotated[str | None, typer.Option("--model", help=MODEL_HELP)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes on this machine, or actors of --cluster."),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Work on a Ray cluster: its address, or auto."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 

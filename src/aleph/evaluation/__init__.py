@@ -6,7 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from aleph.errors import InputError, UnfinishedError
+from aleph.errors import UnfinishedError
 from aleph.evaluation.figures import check_matplotlib, draw_figures
 from aleph.evaluation.inputs import read_inputs
 from aleph.evaluation.learned_metrics import check_extras, frechet_inception_distance
@@ -17,6 +17,7 @@ from aleph.evaluation.store import fill_folder, open_folder
 from aleph.evaluation.summary import Summary, summarise
 from aleph.models.device import choose_device
 from aleph.progress import Reporter
+from aleph.workers.choose import WorkersWanted
 
 __all__ = ["EvaluationPlan", "Summary", "evaluate", "parse_overrides"]
 
@@ -26,7 +27,8 @@ def evaluate(
     out: str | os.PathLike[str],
     *,
     device: str = "auto",
-    workers: int = 1,
+    workers: int | None = 1,
+    cluster: str | None = None,
     reporter: Reporter | None = None,
     figures: bool = True,
     seconds: float | None = None,
@@ -42,7 +44,10 @@ def evaluate(
         plan: What to evaluate.
         out: Folder; made if it is not there.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        workers: Processes, which share the processors of this machine.
+        workers: Processes, which share the processors of this machine, or actors of a cluster;
+            None for as many as suit it.
+        cluster: Address of a Ray cluster whose nodes all see `out`, or `auto`; None for this
+            machine.
         reporter: Where progress is shown; silent if None.
         figures: Whether to draw.
         seconds: Bound of the time for filling; the summary is then of the images that are finished
@@ -56,8 +61,7 @@ def evaluate(
         OutputError: if `out` cannot be written.
         UnfinishedError: if no image was finished within `seconds`.
     """
-    if not 1 <= workers <= 256:
-        raise InputError(f"workers must be from 1 to 256, not {workers}")
+    wanted = WorkersWanted(workers, cluster)
     place = str(choose_device(device))
     check_extras(plan.extra_metrics)
     if figures:
@@ -66,7 +70,7 @@ def evaluate(
     inputs = read_inputs(plan, reporter)
     folder = open_folder(plan, inputs, out)
     rows = run_plan(
-        plan, inputs, folder, device=place, workers=workers, reporter=reporter, seconds=seconds
+        plan, inputs, folder, device=place, workers=wanted, reporter=reporter, seconds=seconds
     )
     if not rows:
         raise UnfinishedError(f"no image of '{folder}' is finished yet: the same call goes on")

@@ -36,14 +36,9 @@ def local_workers(setup: Setup, count: int) -> Workers:
     return ThisProcess(setup) if count == 1 else Processes(setup, count)
 
 
-def usual_count(tasks: int | None = None) -> int:
-    """Return how many workers suit this machine: one per two processors, as memory allows.
-
-    Args:
-        tasks: Tasks there are, if that is known: more workers than tasks help nobody.
-    """
-    most = max(1, min(processors() // 2, free_memory() // _MEMORY_EACH))
-    return most if tasks is None else max(1, min(most, tasks))
+def usual_count() -> int:
+    """Return how many workers suit this machine: one per two processors, as memory allows."""
+    return max(1, min(processors() // 2, free_memory() // _MEMORY_EACH))
 
 
 def processors() -> int:
