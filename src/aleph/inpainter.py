@@ -147,20 +147,10 @@ class Inpainter:
             FrameWarning: if no frame was found, so that the hole was filled classically.
         """
         return self.batch(
-            [image],
-            [mask],
-            preset=preset,
-            frame=frame,
-            eyes=eyes,
-            grain=grain,
-            candidates=candidates,
-            seed=seed,
-            seeds=seeds,
-            on_step=on_step,
-            on_frames=on_frames,
-            record=record,
-            **overrides,
-        )[0]
+            [image], [mask], preset=preset, frame=frame, eyes=eyes, grain=grain,
+            candidates=candidates, seed=seed, seeds=seeds, on_step=on_step, on_frames=on_frames,
+            record=record, **overrides,
+        )[0]  # fmt: skip
 
     def batch(
         self,
