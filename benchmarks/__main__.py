@@ -11,6 +11,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from aleph.errors import AlephError
+
 BENCHMARKS = {
     "results": "results.run",
     "speed": "speed.run",
@@ -41,13 +43,17 @@ def index() -> str:
 
 
 def main() -> None:
-    """Run the benchmark that the first argument names with the other arguments."""
+    """Run the benchmark that the first argument names; the other arguments are its options."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in BENCHMARKS:
         print(f"python -m benchmarks NAME [OPTIONS]\n\n{index()}")
         sys.exit(0 if name in ("", "-h", "--help") else 2)
     sys.argv[:2] = [f"benchmarks {name}"]
-    importlib.import_module(f"benchmarks.{BENCHMARKS[name]}").main()
+    try:
+        importlib.import_module(f"benchmarks.{BENCHMARKS[name]}").main()
+    except AlephError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,19 @@ import numpy as np
 import pytest
 
 from aleph.errors import InputError
+from aleph.evaluation.markdown import cell_text
 from aleph.evaluation.metrics import psnr
-from aleph.evaluation.plan import EvaluationPlan
 from aleph.evaluation.rows import RowFile
-from aleph.evaluation.statistics import Difference
-from aleph.evaluation.summary import Summary
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
 from aleph.photo.pixels import read_image
 from aleph.presets import PRESETS, Settings
 from aleph.search.config import SearchConfig
+from benchmarks.document import command_text, replace_section
 from benchmarks.models import presets
+from benchmarks.options import spread_sources
 from benchmarks.results import run as results
-from benchmarks.results import tables as results_tables
-from benchmarks.results import words as results_words
-from benchmarks.results.stages import Outcome, Stage, compare
+from benchmarks.results.stages import Stage
 from benchmarks.speed import document as speed_document
 from benchmarks.speed import run as speed
 from benchmarks.speed.measure import Case, Measured, Timing, flop_per_step, measure
@@ -44,80 +42,70 @@ class TestResults:
     @pytest.fixture
     def stages(self, tiny_folder: Path) -> tuple[Stage, ...]:
         model = str(tiny_folder)
+        masks = {"masks": ("center",)}
+        both = {**masks, "norms": ("l1", "l2"), "baselines": ()}
+        yeh = {**masks, "weightings": ("preset",), "blendings": ("poisson",)}
         return (
-            Stage("dcgan", model, masks=("center",), baselines=("mean", "telea")),
-            Stage("dcgan-l2", model, masks=("center",), norm="l2", baselines=(), drawn=False),
-            Stage(
-                "yeh2017",
-                model,
-                ("center",),
-                presets=(),
-                baselines=("yeh2017",),
-                most=2,
-                drawn=False,
-            ),
+            Stage("dcgan", model, fields={**masks, "baselines": ("mean", "telea")}),
+            Stage("dcgan-norms", model, 3, "norms", both, drawn=False),
+            Stage("yeh", model, 2, "baselines", {**yeh, "baselines": ("yeh2017",)}, drawn=False),
         )
 
     def test_the_document_says_what_the_stages_found_and_what_it_rests_on(
         self, stages: tuple[Stage, ...], pictures: Path, tmp_path: Path, short: None
     ) -> None:
+        path = tmp_path / "docs" / "results.md"
         words = [str(pictures), "--out", str(tmp_path / "out"), "--images", "3", "--workers", "1"]
+        words += ["--doc", str(path)]
         assert results.run(results.parse([*words, "--minutes", "0"]), stages) == []
 
         some = results.run(results.parse([*words, "--stages", "dcgan"]), stages)
-        path = tmp_path / "docs" / "results.md"
-        path.parent.mkdir()
-        results.write(some, path, "python the_command", stages)
+        results.write(some, results.parse(words), stages)
         text = path.read_text()
-        assert "Made by `python the_command`" in text.split("##")[0]
-        assert "**Not run yet, and not in this document:** `dcgan-l2` and `yeh2017`." in text
-        assert "## l1 and l2" not in text and "## Beside Yeh's procedure" not in text
-        for ranked in some[0].summary.rankings:
-            assert results_words.cell_text(ranked.against.get("uniform")) in text
+        assert f"`python -m benchmarks results {pictures.name} --out out`" in text.split("##")[0]
+        assert "**Not run yet, and not in this document:** `dcgan-norms` and `yeh`." in text
+        assert "## Norms" not in text and "## Beside baselines" not in text
+        for ranked in some[0][1].rankings:
+            assert cell_text(ranked.against.get("uniform")) in text
         links = re.findall(r"!\[.*?\]\((.*?)\)", text)
         assert links and all(0 < (path.parent / x).stat().st_size < 200_000 for x in links)
 
         # The figures are there.
         undrawn = [dataclasses.replace(stage, drawn=False) for stage in stages]
         whole = results.run(results.parse(words), undrawn)
-        assert [outcome.summary.images for outcome in whole] == [3, 3, 2]
-        results.write(whole, path, "python the_command", stages)
+        assert [summary.images for _, summary in whole] == [3, 3, 2]
+        results.write(whole, results.parse(words), stages)
         text = path.read_text()
         assert "Not run yet" not in text
-        assert "## l1 and l2" in text and "## Beside Yeh's procedure" in text
+        assert "## Norms" in text and "## Beside baselines" in text
 
     def test_the_command_names_no_folder_of_this_machine(self) -> None:
-        options = results.parse(["/a/b/test.zip", "--out", "/c/results", "--images", "60"])
-        expected = "python -m benchmarks results test.zip --out results --images 60"
-        assert results.command(options) == expected
+        found = command_text("results", ["/a/b/test.zip"], "--out results")
+        assert found == "python -m benchmarks results test.zip --out results"
 
     def test_an_unknown_stage_is_refused(self, stages: tuple[Stage, ...]) -> None:
         options = results.parse(["data", "--out", "out", "--stages", "dcgann"])
         with pytest.raises(InputError, match="did you mean 'dcgan'"):
             results.run(options, stages)
 
-    def test_stages_are_compared_over_their_common_images(self) -> None:
-        def outcome(values: dict[int, float]) -> Outcome:
-            rows = [
-                {"image": i, "mask": "half", "setting": "s", "psnr_hole": value}
-                for i, value in values.items()
-            ]
-            plan = EvaluationPlan("m", ("d",))
-            summary = Summary(plan, len(rows), 64, [], [], [], [], [], [])
-            return Outcome(Stage("x", "m"), Path(), summary, rows)
 
-        first, second = outcome({0: 10.0, 1: 12.0, 2: 90.0}), outcome({1: 11.0, 0: 8.0, 5: 0.0})
-        found = compare("half", "psnr_hole", (first, "s"), (second, "s"))
-        assert found is not None and (found.mean, found.n) == (1.5, 2)
-        assert compare("center", "psnr_hole", (first, "s"), (second, "s")) is None
+class TestDocument:
+    def test_a_section_is_replaced_and_nothing_else(self, tmp_path: Path) -> None:
+        path = tmp_path / "doc.md"
+        path.write_text("before\n<!-- leads -->\nold\n<!-- /leads -->\nafter\n")
+        replace_section(path, "leads", "new\n")
+        assert path.read_text() == "before\n<!-- leads -->\nnew\n<!-- /leads -->\nafter\n"
+        with pytest.raises(InputError, match="no section between <!-- speed -->"):
+            replace_section(path, "speed", "new\n")
 
-    def test_a_gain_is_shown_from_where_it_stays_shown(self) -> None:
-        def gains(*lows: float) -> list[tuple[int, Difference]]:
-            return [(step, Difference(low + 1, low, low + 2, 9)) for step, low in enumerate(lows)]
-
-        assert results_tables._shown_from(gains(1, -1, 1, 1)) == "2"
-        assert results_tables._shown_from(gains(1, 1)) == "0"
-        assert results_tables._shown_from(gains(1, -1)) == "not at the end"
+    def test_only_what_a_list_names(self, pictures: Path, tmp_path: Path) -> None:
+        held_out = tmp_path / "holdout.txt"
+        held_out.write_text("/another/machine/03.png\n/another/machine/17.png\n")
+        found = spread_sources([str(pictures)], 5, held_out)
+        assert [source.basename for source in found] == ["03.png", "17.png"]
+        held_out.write_text("nothing.png\n")
+        with pytest.raises(InputError, match="no picture"):
+            spread_sources([str(pictures)], 5, held_out)
 
 
 class TestPresets:
@@ -180,15 +168,6 @@ class TestPresets:
         words[words.index("--precision") + 1] = "bf16"
         with pytest.raises(InputError, match="name another folder"):
             presets.main(words)
-
-    def test_only_what_a_list_names(self, pictures: Path, tmp_path: Path) -> None:
-        held_out = tmp_path / "holdout.txt"
-        held_out.write_text("/another/machine/03.png\n/another/machine/17.png\n")
-        found = presets.chosen_sources([str(pictures)], held_out, 5)
-        assert [source.basename for source in found] == ["03.png", "17.png"]
-        held_out.write_text("nothing.png\n")
-        with pytest.raises(InputError, match="no picture"):
-            presets.chosen_sources([str(pictures)], held_out, 5)
 
 
 class TestSpeed:

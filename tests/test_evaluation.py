@@ -25,6 +25,7 @@ from aleph.evaluation import EvaluationPlan, evaluate, parse_overrides
 from aleph.evaluation import learned_metrics as extras
 from aleph.evaluation.classical import CLASSICAL, classical_fill
 from aleph.evaluation.curves import CurveRecorder, looked_at
+from aleph.evaluation.markdown import cell_text, interval_text, keyed_table
 from aleph.evaluation.metrics import PSNR_CAP, measure, psnr, ssim_map
 from aleph.evaluation.plan import Setting
 from aleph.evaluation.realism import (
@@ -34,16 +35,17 @@ from aleph.evaluation.realism import (
     texture_distance,
     texture_features,
 )
-from aleph.evaluation.report import interval_text
 from aleph.evaluation.rows import RowFile
+from aleph.evaluation.sections import shown_from
 from aleph.evaluation.statistics import Difference, paired_bootstrap
 from aleph.evaluation.summary import Results, best_classical
 from aleph.masks.named import named_hole
 from aleph.models.config import ModelConfig
 from aleph.models.folder import save_model
 from aleph.models.networks import build_networks
-from aleph.presets import resolve_settings
+from aleph.presets import PRESETS, Settings, resolve_settings
 from aleph.progress import Reporter
+from aleph.search.config import SearchConfig
 from aleph.search.latent import SearchStep
 
 SIDE = 16
@@ -394,6 +396,52 @@ class TestRows:
         path = tmp_path / "results.jsonl"
         RowFile(path).append([{**self.row(0), "context_loss": float("nan")}])
         assert json.loads(path.read_text())["context_loss"] is None
+
+
+class TestReport:
+    def test_a_gain_is_shown_from_where_it_stays_shown(self) -> None:
+        def gains(*lows: float) -> list[tuple[int, Difference]]:
+            return [(step, Difference(low + 1, low, low + 2, 9)) for step, low in enumerate(lows)]
+
+        assert shown_from(gains(1, -1, 1, 1)) == "2"
+        assert shown_from(gains(1, 1)) == "0"
+        assert shown_from(gains(1, -1)) == "not at the end"
+
+    def test_columns_that_are_the_same_in_every_row_are_said_once(self) -> None:
+        rows = [("m", "a", "1"), ("m", "b", "2")]
+        assert keyed_table(("model", "mask"), ("PSNR",), rows) == (
+            "In every row: model m.\n\n| mask | PSNR |\n| --- | --- |\n| a | 1 |\n| b | 2 |"
+        )
+
+    def test_every_question_has_its_sentence_and_its_table(
+        self, plan: EvaluationPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        yeh = Settings(SearchConfig(weighting="box", steps=4, start="random"), "poisson")
+        monkeypatch.setitem(PRESETS["dcgan"], "yeh2017", yeh)
+        fields = {
+            **plan.__dict__,
+            "weightings": ("uniform", "preset"),
+            "norms": ("l1", "l2"),
+            "blendings": ("paste", "poisson", "preset"),
+            "baselines": ("mean", "telea", "yeh2017"),
+        }
+        summary = evaluate(EvaluationPlan(**fields), tmp_path / "out", figures=False)
+        text = (tmp_path / "out" / "summary.md").read_text()
+        head, _, tables = text.partition("## Ranking of the weightings")
+        short = head.replace("\n  ", " ")
+        assert "against `uniform`" in short and "l1 against l2, 12 cells" in short
+        assert "against `yeh2017@tiny`, both blended by `poisson`, 5 images" in short
+        (lead,) = (
+            lead
+            for lead in summary.leads
+            if lead.first.name == "balanced/inverse-square/l1/matern" and lead.mask == "center"
+        )
+        assert f"dB: center {interval_text(lead.difference)}" in short
+        for title in ("Gain over `uniform`", "Over the steps", "Norms", "Lead over", "Beside base"):
+            assert f"## {title}" in tables
+        for c in summary.comparisons:
+            if (c.metric, c.factor) == ("psnr_hole", "norm"):
+                assert cell_text(c.difference) in tables
 
 
 class TestEvaluate:

@@ -32,8 +32,8 @@ from aleph.blending.blend import Blender
 from aleph.config import Preset
 from aleph.datasets import Source, find_sources, load_squares
 from aleph.errors import AlephError, InputError
+from aleph.evaluation.markdown import interval_text, table
 from aleph.evaluation.metrics import psnr
-from aleph.evaluation.report import interval_text, table
 from aleph.evaluation.rows import Row, RowFile
 from aleph.evaluation.statistics import paired_bootstrap
 from aleph.files import replacing

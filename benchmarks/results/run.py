@@ -2,61 +2,57 @@
 
     python -m benchmarks results DATA... --out DIR [--images 500] [--stages dcgan] [--minutes 60]
 
-runs the stages of `results_stages.STAGES` one after the other, most important first, each an
-evaluation in a folder of its own below DIR; killed, or stopped by `--minutes`, and called again it
-goes on. Then it writes the document, with every number and verdict computed from the rows in DIR,
-and its figures beside it. `--minutes 0` only writes the document of what is there. A stage that
-has finished no image is left out of the document, which says on how many images each one rests.
+runs the evaluations of `benchmarks/results/stages.py` one after the other, most important first,
+each in a folder of its own below DIR; killed, or stopped by `--minutes`, and called again it goes
+on. Then it writes the document and its figures from what is in DIR; `--minutes 0` does only that.
+The document says on how many images each evaluation rests; one that has finished no image is named
+as missing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
+import contextlib
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from aleph.errors import AlephError, InputError, unknown_name
-from aleph.files import replacing
+from aleph.errors import InputError, UnfinishedError, unknown_name
+from aleph.evaluation import Summary, evaluate
+from aleph.evaluation.store import PLAN
 from aleph.progress import Reporter
+from benchmarks.document import command_text, write_document
+from benchmarks.options import PROCESSORS, options_parser, words
 from benchmarks.results.document import document
 from benchmarks.results.figures import draw
-from benchmarks.results.stages import STAGES, Outcome, Stage, run_stage
+from benchmarks.results.stages import STAGES, Stage
 
 IMAGES = "images/results"
-"""Where the figures lie, beside the document."""
+"""Folder of the figures, beside the document."""
+
+Found = list[tuple[Stage, Summary]]
+"""The stages that have finished an image, and what they say."""
 
 
-def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = options_parser(
+        __doc__,
+        out=None,
+        images=500,
+        doc=Path("docs/results.md"),
+        precision="bf16",
+        workers=PROCESSORS,
+        device="auto",
     )
-    parser.add_argument("data", nargs="+", help="folders or zips of images, none trained on")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the evaluations")
-    parser.add_argument("--images", type=int, default=500, help="of each stage, at most (500)")
-    parser.add_argument("--stages", default="", help=f"to run: {', '.join(s.name for s in STAGES)}")
+    names = ",".join(stage.name for stage in STAGES)
+    parser.add_argument("--stages", default="", help=f"comma-separated stages to run ({names})")
     parser.add_argument("--minutes", type=float, help="begin no further search after these")
-    parser.add_argument("--doc", type=Path, default=Path("docs/results.md"))
-    parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--device", default="auto")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
-def command(options: argparse.Namespace) -> str:
-    """Return the command that makes the document, without this machine's folders."""
-    words = [*(Path(path).name for path in options.data), "--out", options.out.name]
-    if options.images != 500:
-        words += ["--images", str(options.images)]
-    if options.precision != "bf16":
-        words += ["--precision", options.precision]
-    return " ".join(["python -m benchmarks results", *words])
-
-
-def run(options: argparse.Namespace, stages: Sequence[Stage] = STAGES) -> list[Outcome]:
+def run(options: argparse.Namespace, stages: Sequence[Stage] = STAGES) -> Found:
     """Run the stages that are asked for, and return what all of them have found so far.
 
     Raises:
@@ -64,45 +60,48 @@ def run(options: argparse.Namespace, stages: Sequence[Stage] = STAGES) -> list[O
         AlephError: as `aleph.evaluation.evaluate`.
     """
     names = [stage.name for stage in stages]
-    chosen = options.stages.split(",") if options.stages else names
+    chosen = words(options.stages) or names
     for name in chosen:
         if name not in names:
             raise InputError(unknown_name("stage", name, names))
-    end = None if options.minutes is None else time.monotonic() + 60 * options.minutes
-    outcomes = []
+    end = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
+    found: Found = []
     for stage in stages:
-        left = None if end is None else max(0.0, end - time.monotonic())
-        outcome = run_stage(
-            stage,
-            stage.plan(options.data, options.images, options.precision),
-            options.out,
-            seconds=left if stage.name in chosen else 0,
-            workers=options.workers,
-            device=options.device,
-            reporter=Reporter(),
-        )
-        outcomes += [outcome] if outcome else []
-    return outcomes
+        left = max(0.0, end - time.monotonic()) if stage.name in chosen else 0.0
+        folder = options.out / stage.name
+        if left == 0 and not (folder / PLAN).exists():
+            continue
+        reporter = Reporter()
+        reporter.say(f"stage {stage.name}")
+        with contextlib.suppress(UnfinishedError):
+            summary = evaluate(
+                stage.plan(options.data, options.images, options.precision),
+                folder,
+                device=options.device,
+                workers=options.workers,
+                reporter=reporter,
+                figures=stage.drawn,
+                seconds=left,
+            )
+            found.append((stage, summary))
+    return found
 
 
-def write(outcomes: Sequence[Outcome], path: Path, made_by: str, wanted: Sequence[Stage]) -> None:
+def write(found: Found, options: argparse.Namespace, stages: Sequence[Stage] = STAGES) -> None:
     """Write the document and its figures."""
-    figures = draw(outcomes, path.parent / IMAGES)
+    figures = draw(found, options.doc.parent / IMAGES)
     links = [(f"{IMAGES}/{file.name}", caption) for file, caption in figures.items()]
-    with replacing(path) as temporary:
-        temporary.write_text(document(outcomes, links, made_by, wanted), encoding="utf-8")
+    there = [stage.name for stage, _ in found]
+    missing = [stage.name for stage in stages if stage.name not in there]
+    command = command_text("results", options.data, f"--out {options.out.name}")
+    write_document(options.doc, document(found, missing, links, command))
 
 
 def main() -> None:
     """Parse, run, write."""
     options = parse()
-    try:
-        outcomes = run(options)
-        if not outcomes:
-            raise InputError(f"no image of '{options.out}' is finished yet: give more --minutes")
-        options.doc.parent.mkdir(parents=True, exist_ok=True)
-        write(outcomes, options.doc, command(options), STAGES)
-    except AlephError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    found = run(options)
+    if not found:
+        raise InputError(f"no image of '{options.out}' is finished yet: give more --minutes")
+    write(found, options)
     print(f"written: {options.doc}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from aleph.evaluation.report import table
+from aleph.evaluation.markdown import table
 from benchmarks.speed.measure import Case, Measured, Timing
 
 YEH = "yeh2017"

@@ -33,7 +33,19 @@ WITHOUT = "uniform"
 
 NAMES = {WITHOUT: "without weighting"}
 
+CAPTIONS = {
+    "weights": "weights of the known pixels",
+    "weightings": (
+        "{mask}: original, damaged, pasted with each weighting, blended; the first images by name"
+    ),
+    "methods": "{mask}: the baselines, and a search on the right; the first images by name",
+    "steps": "{mask}: loss and PSNR over the steps",
+    "search": "{mask}: a search without and one with weighting, of the image with the median gain",
+}
+"""What each kind of figure shows."""
+
 Written = dict[Path, str]
+"""Files with captions."""
 
 
 def check_matplotlib() -> None:
@@ -69,7 +81,7 @@ def draw_figures(
     Raises:
         OutputError: if the folder cannot be written.
     """
-    written = {_weights(summary.plan, inputs, folder): "the weights of the context"}
+    written = {_weights(summary.plan, inputs, folder): CAPTIONS["weights"]}
     for mask in summary.plan.masks:
         written |= _grids(summary.plan, mask, inputs, folder)
         written |= _curves([s for s in summary.steps if s.mask == mask_label(mask)], folder)
@@ -107,15 +119,15 @@ def _comparison_columns(plan: EvaluationPlan) -> dict[str, Setting]:
 def _grids(plan: EvaluationPlan, mask: str, inputs: Inputs, folder: Path) -> Written:
     label = mask_label(mask)
     written: Written = {}
-    for name, columns, what in (
-        ("weightings", _source_columns(plan), "the same images in each weighting"),
-        ("methods", _comparison_columns(plan), "beside the baselines"),
+    for name, columns in (
+        ("weightings", _source_columns(plan)),
+        ("methods", _comparison_columns(plan)),
     ):
         rows = _rows(plan, mask, list(columns.values()), inputs, folder)
         if columns and rows:
             path = folder / f"figure-{name}-{label}.png"
             write_image(side_by_side(rows, ["original", "damaged", *columns], 128), path)
-            written[path] = f"{label}: {what}"
+            written[path] = CAPTIONS[name].format(mask=label)
     return written
 
 
@@ -191,7 +203,7 @@ def _curves(means: Sequence[StepMean], folder: Path) -> Written:
         _lines(axes[0, 1], group, "PSNR of the hole (dB), pasted", lambda m: m.psnr_hole)
         axes[0, 1].legend(fontsize=8)
         figure.suptitle(f"{group[0].mask}: {label}, {norm}", fontsize=10)
-        written[_save(figure, path)] = f"{group[0].mask}: loss and PSNR over the steps"
+        written[_save(figure, path)] = CAPTIONS["steps"].format(mask=group[0].mask)
     return written
 
 
@@ -234,7 +246,7 @@ def _animate(results: Results, inputs: Inputs, folder: Path, device: str) -> Wri
         return {}
     path = folder / f"search-{mask}.gif"
     write_animation(_beside(searches), path)
-    return {path: "one search, without and with weighting, of the image with the median gain"}
+    return {path: CAPTIONS["search"].format(mask=mask)}
 
 
 def _typical(results: Results, mask: str, without: Setting, weighted: Setting) -> int:

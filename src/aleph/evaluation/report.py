@@ -7,14 +7,26 @@ import dataclasses
 import io
 import json
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from aleph.config import Weighting
+from aleph.evaluation.findings import in_short
+from aleph.evaluation.markdown import number, paragraph, section, table
 from aleph.evaluation.plan import Setting
+from aleph.evaluation.sections import (
+    baselines,
+    gains,
+    leads,
+    model_name,
+    norms,
+    others,
+    ranking_details,
+    rankings,
+    steps,
+    weighting_tables,
+)
 from aleph.evaluation.statistics import CONFIDENCE, RESAMPLES, Difference
 from aleph.evaluation.summary import Comparison, Mean, Ranked, StepMean, Summary
 from aleph.files import replacing
@@ -110,165 +122,53 @@ def _interval_fields(difference: Difference | None) -> dict[str, Any]:
 
 
 def _csv(rows: Iterable[dict[str, Any]]) -> str:
-    table = list(rows)
+    lines = list(rows)
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
+    writer = csv.DictWriter(text, list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table)
+    writer.writerows(lines)
     return text.getvalue()
 
 
 def markdown(summary: Summary, folder: Path) -> str:
     """Return the report as Markdown, the command that makes it at its top."""
-    sections = [
+    own = [summary]
+    parts = [
         _head(summary, folder),
-        _rankings(summary.rankings),
-        _leads(summary.leads),
-        _others(summary.comparisons),
-        _steps(summary.steps),
+        in_short(own),
+        rankings(own),
+        ranking_details(own),
+        gains(own),
+        steps(own),
+        norms(own),
+        leads(own),
+        baselines(own),
+        others(summary),
+        section("PSNR and SSIM by weighting", _BELOW, weighting_tables(own)),
         _means(summary.means),
     ]
-    return "\n\n".join(filter(None, sections)) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+_BELOW = "Below each value its difference to `uniform`."
 
 
 def _head(summary: Summary, folder: Path) -> str:
     plan = summary.plan
     size = f"{summary.resolution}×{summary.resolution}"
-    parts = filter(
-        None,
-        [
-            f"# Evaluation of `{Path(plan.model).name}`",
-            f"Made by `{plan.command()} --out {folder}`, on {summary.images} images at {size} "
-            f"pixels; times on {'; '.join(summary.devices)}.",
-            f"**{summary.left} more images are not done yet:** the same command goes on."
-            if summary.left
-            else "",
-            textwrap.fill(_READING.format(batch=plan.batch_size), 100),
-        ],
+    unfinished = (
+        f"**{summary.left} more images are not done yet:** the same command goes on."
+        if summary.left
+        else ""
     )
-    return "\n\n".join(parts)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def interval_text(difference: Difference | None, digits: int = 2) -> str:
-    """Return a difference as text.
-
-    >>> interval_text(Difference(0.5, 0.25, 0.75, 100))
-    '+0.50 [+0.25, +0.75]'
-    >>> interval_text(Difference(0.5, -0.25, 1.25, 100))
-    '+0.50 [−0.25, +1.25], no difference shown'
-    """
-    if difference is None:
-        return ""
-    low, high = (_signed(value, digits) for value in (difference.low, difference.high))
-    text = f"{_signed(difference.mean, digits)} [{low}, {high}]"
-    return text if difference.shown else f"{text}, no difference shown"
-
-
-def _signed(value: float, digits: int) -> str:
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
-def number(value: float | None, digits: int) -> str:
-    """Return a number as text, with a true minus sign; nothing for None."""
-    return "" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def _but_weighting(setting: Setting) -> str:
-    return ", ".join((setting.label, setting.norm, setting.blending))
-
-
-def _rankings(rankings: Sequence[Ranked]) -> str:
-    if not rankings:
-        return ""
-    parts = ["## Ranking of the weightings"]
-    groups: dict[str, list[Ranked]] = {}
-    for ranked in rankings:
-        groups.setdefault(_but_weighting(ranked.setting), []).append(ranked)
-    head = ("mask", "rank", "weighting", "PSNR", "PSNR against uniform", "PSNR against box",
-            "SSIM against uniform")  # fmt: skip
-    for name, group in groups.items():
-        rows = [
-            (
-                r.mask,
-                str(r.rank),
-                r.setting.weighting,
-                number(r.psnr_hole, 2),
-                interval_text(r.against.get("uniform")),
-                interval_text(r.against.get("box")),
-                interval_text(r.ssim_against.get("uniform"), 4),
-            )
-            for r in group
-        ]
-        parts += [f"### {name}", table(head, rows)]
-    return "\n\n".join(parts)
-
-
-def _leads(leads: Sequence[Comparison]) -> str:
-    if not leads:
-        return ""
-    best = {lead.mask: lead.second.name for lead in leads}
-    cells: dict[str, dict[str, str]] = {}
-    for lead in leads:
-        cells.setdefault(lead.first.name, {})[lead.mask] = interval_text(lead.difference)
-    head = ["setting", *(f"{mask} (over {name})" for mask, name in best.items())]
-    rows = [[name, *(line[mask] for mask in best)] for name, line in cells.items()]
-    return f"## Lead over the best classical fill (PSNR, dB)\n\n{table(head, rows)}"
-
-
-def _others(comparisons: Sequence[Comparison]) -> str:
-    """Show what method, norm and blending are worth; the weightings are ranked above."""
-    lines: dict[tuple[str, str, str, str], dict[str, Difference]] = {}
-    for c in comparisons:
-        if c.factor != "weighting":
-            key = (c.mask, c.factor, c.first.name, c.second.name)
-            lines.setdefault(key, {})[c.metric] = c.difference
-    if not lines:
-        return ""
-    head = ("mask", "what differs", "first", "second", "PSNR, first − second", "SSIM")
-    rows = [
-        (*key, interval_text(found["psnr_hole"]), interval_text(found["ssim_hole"], 4))
-        for key, found in lines.items()
-    ]
-    return f"## Other differences\n\n{table(head, rows)}"
-
-
-def _steps(means: Sequence[StepMean]) -> str:
-    """Show the gain over uniform at each step, a column per weighting."""
-    groups: dict[str, list[StepMean]] = {}
-    for mean in means:
-        title = f"{mean.mask}: {mean.setting.label}, {mean.setting.norm}"
-        groups.setdefault(title, []).append(mean)
     parts = [
-        f"### {title}\n\n{_steps_table(group)}"
-        for title, group in groups.items()
-        if any(mean.gain for mean in group)
+        f"# Evaluation of {model_name(summary)}",
+        f"Made by `{plan.command()} --out {folder}`, on {summary.images} images at {size} "
+        f"pixels; times on {'; '.join(summary.devices)}.",
+        unfinished,
+        paragraph(_READING.format(batch=plan.batch_size)),
     ]
-    intro = "PSNR of the hole with G(z) pasted; for the other weightings, the gain over uniform."
-    return "\n\n".join(["## Over the steps of the search", intro, *parts]) if parts else ""
-
-
-def _steps_table(group: Sequence[StepMean]) -> str:
-    present = {mean.setting.weighting for mean in group}
-    weightings = [weighting for weighting in get_args(Weighting) if weighting in present]
-    cells = {(mean.step, mean.setting.weighting): mean for mean in group}
-
-    def cell(step: int, weighting: str) -> str:
-        mean = cells.get((step, weighting))
-        if mean is None:
-            return ""
-        return interval_text(mean.gain) if mean.gain else number(mean.psnr_hole, 2)
-
-    steps = sorted({mean.step for mean in group})
-    rows = [[str(step), *(cell(step, weighting) for weighting in weightings)] for step in steps]
-    return table(["step", *weightings], rows)
+    return "\n\n".join(filter(None, parts))
 
 
 _COLUMNS = {
@@ -294,7 +194,7 @@ def _means(means: Sequence[Mean]) -> str:
         if any(getattr(mean, name) is not None for mean in means)
     }
     head = ["setting", *(title for title, _ in columns.values())]
-    parts = ["## All settings"]
+    parts = ["## All measures"]
     for mask, group in groupby(means, lambda mean: mean.mask):
         rows = [
             [m.setting.name, *(number(getattr(m, n), d) for n, (_, d) in columns.items())]

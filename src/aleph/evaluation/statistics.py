@@ -28,6 +28,10 @@ class Difference:
     high: float
     n: int
 
+    def __neg__(self) -> Difference:
+        """Return the second minus the first."""
+        return Difference(-self.mean, -self.high, -self.low, self.n)
+
     @property
     def shown(self) -> bool:
         """Whether the interval leaves out zero."""
