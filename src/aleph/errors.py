@@ -38,6 +38,10 @@ class MaskWarning(UserWarning):
     """A mask that can be used, but hardly means what it says."""
 
 
+class PhotoWarning(UserWarning):
+    """A photo that is read, but not with all that its file holds."""
+
+
 class FrameWarning(UserWarning):
     """A photo in which nothing was found that the model knows, so that it was filled without."""
 

@@ -91,9 +91,9 @@ def _transforms(profile: bytes | None, mode: str) -> _Transforms | None:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if own.profile.xcolor_space.strip() != _PROFILE_SPACES[mode]:
             return None
-        return (
-            ImageCms.buildTransform(own, srgb, mode, "RGB", intent, flags),
-            ImageCms.buildTransform(srgb, own, "RGB", mode, intent, flags),
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError):
+        there = ImageCms.buildTransform(own, srgb, mode, "RGB", intent, flags)
+        back = ImageCms.buildTransform(srgb, own, "RGB", mode, intent, flags)
+        _applied(_applied(Image.new(mode, (2, 2)), there), back)
+    except Exception:  # PIL raises whatever it stumbles over in a damaged profile
         return None
+    return there, back

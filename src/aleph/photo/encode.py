@@ -20,11 +20,14 @@ from PIL import Image
 from aleph.arrays import Pixels
 from aleph.errors import OutputError
 from aleph.files import check_writable, replacing
+from aleph.photo.chatter import listening, one_line
 from aleph.photo.colour import BANDS, Space, from_srgb
-from aleph.photo.metadata import save_options, tiff_tags
+from aleph.photo.exif import with_orientation
+from aleph.photo.metadata import Metadata, save_options, tiff_tags
 from aleph.photo.photo import Photo, Samples, stored, to_bytes
 from aleph.photo.pixels import format_of
 from aleph.photo.png16 import encode_deep_png
+from aleph.photo.previews import renewed
 from aleph.photo.tiff import encode_tiff
 
 _HOLDS = {
@@ -33,6 +36,8 @@ _HOLDS = {
     "JPEG": {"profile", "orientation", "CMYK"},
     "WEBP": {"alpha", "profile", "orientation"},
     "AVIF": {"alpha", "profile", "orientation"},
+    "HEIF": {"alpha", "profile", "orientation"},
+    "JXL": {"alpha"},
 }
 """What a format can hold beside 8-bit grey and RGB in sRGB; any other format, nothing."""
 
@@ -60,9 +65,24 @@ def encode_photo(photo: Photo, image: Pixels, hole: NDArray[np.bool_], suffix: s
     if "orientation" in _HOLDS.get(kind, set()):
         samples = stored(samples, orientation)
     try:
-        return _encode(np.ascontiguousarray(samples), fitting, kind)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"the photo cannot be written as {kind}: {error}") from None
+        with listening():
+            fitting = replace(fitting, metadata=_true_metadata(fitting, kind))
+            return _encode(np.ascontiguousarray(samples), fitting, kind)
+    except Exception as error:  # encoders raise whatever they stumble over
+        said = one_line(error) or type(error).__name__
+        raise OutputError(f"the photo cannot be written as {kind}: {said}") from None
+
+
+def _true_metadata(photo: Photo, kind: str) -> Metadata:
+    """Return the metadata with an EXIF thumbnail that shows the photo as it is now."""
+    metadata = photo.metadata
+    if not metadata.exif:
+        return metadata
+    if "orientation" in _HOLDS.get(kind, set()):
+        shown = stored(photo.pixels, metadata.orientation)
+        return replace(metadata, exif=renewed(metadata.exif, shown))
+    upright = with_orientation(metadata.exif, 1)
+    return replace(metadata, exif=renewed(upright, photo.pixels), orientation=1)
 
 
 def write_photo(
@@ -156,6 +176,10 @@ def _quality(photo: Photo, kind: str) -> dict[str, Any]:
         return {"quality": 95, "exact": True} if metadata.lossy else lossless
     if kind == "AVIF":
         return {"quality": 95, "subsampling": "4:4:4"}
+    if kind == "HEIF":
+        return {"quality": 95, "chroma": 444}
+    if kind == "JXL":
+        return {"quality": 95} if metadata.lossy else {"lossless": True}
     if kind == "JPEG":
         return own or {"quality": 95}
     return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,10 @@ from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+
+from aleph.photo.exif import with_orientation
+from aleph.photo.pages import without_gain_map
+from aleph.photo.previews import holds_preview, without_previews
 
 _EXIF_HEADER = b"Exif\0\0"
 
@@ -27,11 +30,8 @@ _DESCRIPTIVE = (
 )
 """The tags of a TIFF that tell of the photo; all others tell how its pixels are stored."""
 
-_DAMAGED = (
-    *(struct.error, SyntaxError, ValueError, TypeError, KeyError),
-    *(IndexError, OSError, AttributeError, OverflowError),
-)
-"""What PIL raises on EXIF data that make no sense."""
+_UPRIGHT = ("HEIF", "JXL")
+"""Formats that are turned upright while they are decoded, whatever their EXIF data say."""
 
 _INTEROPERABILITY = 40965
 """A tag of the EXIF directory that points into the old file."""
@@ -85,7 +85,10 @@ def read_exif(picture: Image.Image) -> tuple[int, bytes]:
         if raw and not raw.startswith(_EXIF_HEADER):
             raw = _EXIF_HEADER + raw
         tiff_tags(Metadata(exif=raw)).tobytes()
-    except _DAMAGED:
+        if picture.format in _UPRIGHT:
+            return 1, with_orientation(raw, 1) if raw else b""
+    except Exception:  # PIL raises whatever it stumbles over
+        orientation = 1 if picture.format in _UPRIGHT else orientation
         return orientation, _lying(orientation)
     return orientation, raw
 
@@ -107,16 +110,22 @@ def read_metadata(
     text = picture.text if isinstance(picture, PngImageFile) else {}
     return Metadata(
         format=kind,
-        lossy=kind in ("JPEG", "AVIF") or (kind == "WEBP" and _is_lossy_webp(data)),
+        lossy=kind in ("JPEG", "AVIF", "HEIF") or (kind == "WEBP" and _is_lossy_webp(data)),
         orientation=orientation,
-        profile=info.get("icc_profile"),
+        profile=_bytes(info.get("icc_profile")) or None,
         exif=exif,
-        xmp=_bytes(info.get("xmp") or info.get(_XMP_TEXT)),
+        xmp=without_gain_map(without_previews(_bytes(info.get("xmp") or info.get(_XMP_TEXT)))),
         dpi=_dpi(info.get("dpi")),
         comment=_bytes(info.get("comment")) if jpeg else b"",
-        text={str(k): str(v) for k, v in text.items() if k != _XMP_TEXT},
+        text=_texts(text),
         encoding=_encoding(picture),
     )
+
+
+def _texts(text: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of a PNG, but for those that hold pictures or are kept otherwise."""
+    kept = {str(k): str(v) for k, v in text.items() if k != _XMP_TEXT}
+    return {k: v for k, v in kept.items() if not holds_preview(v)}
 
 
 def _encoding(picture: Image.Image) -> dict[str, Any]:
@@ -202,8 +211,10 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
         exif = exif if len(exif) < _SEGMENT else _lying(metadata.orientation)
         xmp = xmp if len(xmp) < _SEGMENT else b""
     options: dict[str, Any] = {}
-    if kind in ("JPEG", "PNG", "WEBP", "AVIF"):
+    if kind in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):
         options = {"icc_profile": metadata.profile, "exif": exif, "xmp": xmp}
+    if kind == "JXL":
+        options = {"exif": exif, "xmp": xmp}
     if kind in ("JPEG", "PNG", "BMP"):
         options["dpi"] = metadata.dpi
     if kind == "JPEG":

@@ -6,21 +6,24 @@ way, into the hole's samples alone.
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aleph.arrays import Pixels
+from aleph.arrays import Hole, Pixels
 from aleph.errors import InputError
 from aleph.photo.colour import BANDS, Space, from_srgb, to_srgb
+from aleph.photo.cut_jpeg import is_jpeg, mended_jpeg, missing_rows
+from aleph.photo.limits import Limits
 from aleph.photo.metadata import Metadata, read_exif, read_metadata
-from aleph.photo.pixels import ImageLike, decoding, read_image
+from aleph.photo.opening import decoding, opened, read_file
+from aleph.photo.pages import remarks_on
+from aleph.photo.pixels import ImageLike, read_image
 from aleph.photo.png16 import decode_deep
 
 Samples = NDArray[np.uint8 | np.uint16]
@@ -54,11 +57,16 @@ class Photo:
             alpha if there is one. Black or white is 0 or 255.
         space: Colour space.
         metadata: What the file says beside.
+        missing: Pixels that the file itself lacks, because it is cut short; None if it is whole.
+        remarks: What is to be said of what the file holds and the photo does not, a part of a
+            sentence each.
     """
 
     samples: Samples
     space: Space
     metadata: Metadata
+    missing: Hole | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,16 +117,18 @@ def to_bytes(samples: Samples) -> NDArray[np.uint8]:
     return ((samples.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def read_photo(source: PhotoLike, what: str = "image") -> Photo:
+def read_photo(source: PhotoLike, what: str = "image", limits: Limits | None = None) -> Photo:
     """Read any photo that users may give; what is given is never changed.
 
     Of a file with several pictures the first is read. A palette is read as the colours that it
-    stands for. Files keep all their bits; of a PIL image there are those that PIL has kept.
+    stands for. Files keep all their bits; of a PIL image there are those that PIL has kept. A JPEG
+    that is cut short is read as far as it goes.
 
     Args:
         source: A path, a PIL image, a uint8 array (H, W, 3) or (H, W), or a photo, which is
             returned as it is.
         what: What errors call it.
+        limits: How large it may be.
 
     Raises:
         InputError: if it cannot be read, or is neither grey, RGB nor CMYK of 8 or 16 bits.
@@ -126,10 +136,9 @@ def read_photo(source: PhotoLike, what: str = "image") -> Photo:
     if isinstance(source, Photo):
         return source
     if isinstance(source, str | os.PathLike):
-        label = f"{what} '{os.fspath(source)}'"
-        with decoding(label):
-            data = Path(source).read_bytes()
-        return decode_photo(data, label)
+        name = os.fspath(source)
+        label = f"{what} '{name}'"
+        return decode_photo(read_file(name, label), label, limits, name)
     if isinstance(source, Image.Image):
         with decoding(f"the {what}"):
             return _decode(source, b"")
@@ -139,14 +148,45 @@ def read_photo(source: PhotoLike, what: str = "image") -> Photo:
     return Photo(pixels, "RGB", Metadata())
 
 
-def decode_photo(data: bytes, label: str = "the image") -> Photo:
-    """Read a photo from the bytes of its file; what errors call it is `label`.
+def decode_photo(
+    data: bytes, label: str = "the image", limits: Limits | None = None, name: str = ""
+) -> Photo:
+    """Read a photo from the bytes of its file.
+
+    Args:
+        data: The file's bytes.
+        label: What errors call it.
+        limits: How large it may be.
+        name: The file's name, where it has one.
 
     Raises:
         InputError: as `read_photo`.
     """
-    with decoding(label), Image.open(io.BytesIO(data)) as picture:
-        return _decode(picture, data)
+    with decoding(label):
+        with opened(data, label, limits, name) as picture:
+            remarks = remarks_on(picture, data)
+            try:
+                return replace(_decode(picture, data), remarks=remarks)
+            except OSError as error:
+                if not is_jpeg(data) or "truncated" not in str(error):
+                    raise
+        with opened(mended_jpeg(data), label, limits, name) as picture:
+            return _cut_short(_decode(picture, data), missing_rows(data), label, remarks)
+
+
+def _cut_short(
+    photo: Photo, rows: NDArray[np.bool_], label: str, remarks: tuple[str, ...]
+) -> Photo:
+    """Return what there is of a JPEG that is cut short; `rows` are missing, as it is stored."""
+    if not rows.any():
+        return replace(photo, remarks=(*remarks, "its end is cut off, but nothing of it is missing"))
+    if rows.all():
+        raise InputError(f"{label} is cut short: nothing of the picture is left in it")
+    lying = stored(photo.samples, photo.metadata.orientation).shape
+    hole = np.broadcast_to(rows[:, None], lying[:2])
+    missing = np.ascontiguousarray(turned(hole, photo.metadata.orientation))
+    said = f"it is cut short: the missing {rows.mean():.0%} of it are filled too"
+    return replace(photo, missing=missing, remarks=(*remarks, said))
 
 
 def _decode(picture: Image.Image, data: bytes) -> Photo:
@@ -189,7 +229,10 @@ def _is_grey(samples: Samples) -> bool:
     return bool((samples[:, :, :2] == samples[:, :, 1:3]).all())
 
 
-def turned(samples: Samples, orientation: int) -> Samples:
+_Turned = TypeVar("_Turned", bound=NDArray[Any])
+
+
+def turned(samples: _Turned, orientation: int) -> _Turned:
     """Turn stored samples upright, by their EXIF orientation (EXIF 2.32, section 4.6.4)."""
     if orientation >= 5:
         samples = samples.swapaxes(0, 1)
@@ -200,6 +243,6 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return samples
 
 
-def stored(samples: Samples, orientation: int) -> Samples:
+def stored(samples: _Turned, orientation: int) -> _Turned:
     """Turn upright samples back to how they are stored: `turned` the other way round."""
     return turned(samples, {6: 8, 8: 6}.get(orientation, orientation))

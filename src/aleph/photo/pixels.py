@@ -2,71 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from aleph.arrays import Pixels
 from aleph.errors import InputError, OutputError
 from aleph.files import check_writable, replacing
+from aleph.photo.formats import INSTALL, PLUGIN_ENDINGS, register_plugins
+from aleph.photo.limits import Limits
+from aleph.photo.opening import decoding, opened, read_file
 
 ImageLike = Pixels | Image.Image | str | os.PathLike[str]
 """What users may give as an image: uint8 array (H, W, 3) or (H, W), PIL image, or path."""
 
 
-def open_picture(source: str | os.PathLike[str] | BinaryIO, what: str = "image") -> Image.Image:
+def open_picture(
+    source: str | os.PathLike[str] | BinaryIO, what: str = "image", limits: Limits | None = None
+) -> Image.Image:
     """Open and fully decode a picture, turned upright by its EXIF orientation.
 
     Raises:
-        InputError: if the file is missing, not a picture, damaged, or absurdly large.
+        InputError: if the file is missing, not a picture, damaged, or too large.
     """
-    name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "(bytes)")
-    with decoding(f"{what} '{name}'"), Image.open(source) as picture:
+    if isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        data = read_file(source, f"{what} '{name}'")
+    else:
+        name = getattr(source, "name", "(bytes)")
+        data = source.read()
+    label = f"{what} '{name}'"
+    with decoding(label), opened(data, label, limits, str(name)) as picture:
         picture.load()
         return upright(picture)
-
-
-@contextlib.contextmanager
-def decoding(label: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a picture is opened and decoded into one sentence.
-
-    Args:
-        label: What the sentence calls the picture, as `image 'a.png'`.
-
-    Raises:
-        InputError: in place of the many errors that PIL and the file system know.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{label} does not exist") from None
-    except IsADirectoryError:
-        raise InputError(f"{label} is a folder, not a picture") from None
-    except PermissionError:
-        raise InputError(f"{label} may not be read: permission denied") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{label} is not a picture in a known format") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{label} is too large: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error) as error:
-        raise InputError(f"{label} is damaged and cannot be decoded: {error}") from None
 
 
 def upright(picture: Image.Image) -> Image.Image:
     """Return a copy turned as its EXIF orientation says; damaged EXIF data turn nothing."""
     try:
         return ImageOps.exif_transpose(picture)
-    except (struct.error, SyntaxError, ValueError, TypeError, KeyError):
+    except Exception:  # PIL raises whatever it stumbles over in such data
         return picture.copy()
 
 
@@ -81,10 +61,8 @@ def read_image(image: ImageLike) -> Pixels:
     if isinstance(image, Image.Image):
         if image.mode == "F" or image.mode.startswith("I"):
             raise InputError(f"the image has mode {image.mode}; give one with 8 bits per channel")
-        try:
+        with decoding("the image"):
             return np.array(upright(image).convert("RGB"))
-        except OSError as error:
-            raise InputError(f"the image is damaged and cannot be decoded: {error}") from None
     array: NDArray[Any] = np.asarray(image)
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise InputError("the image holds NaN or infinite values; give uint8 values from 0 to 255")
@@ -116,8 +94,8 @@ def _holds_colours(format_name: str) -> bool:
     if format_name not in Image.SAVE:
         return False
     try:
-        Image.new("RGB", (8, 8)).save(io.BytesIO(), format_name)
-    except (OSError, ValueError):
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), format_name)
+    except Exception:  # each encoder has its own way to refuse
         return False
     return True
 
@@ -128,7 +106,10 @@ def format_of(suffix: str) -> str:
     Raises:
         OutputError: if the ending names no format that can be written and hold colours.
     """
+    register_plugins()
     name = Image.registered_extensions().get(suffix.lower())
+    if name is None and suffix.lower() in PLUGIN_ENDINGS:
+        raise OutputError(f"'{suffix}' cannot be written: {INSTALL}, or use .jpg or .png")
     if name is None or not _holds_colours(name):
         raise OutputError(f"no picture format is called '{suffix}'; use .png")
     return name

@@ -1,0 +1,185 @@
+"""What decoders grumble: Python's warnings and what C libraries write to standard error, caught.
+
+A decoder that meets a damaged file warns, and then either fails or goes on. Neither is for the
+user to read: it goes into the sentence that refuses the file, or into the debug log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from PIL import Image
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python prints its errors itself
+
+_DECODERS = r"(PIL|pillow_heif|pillow_jxl)(\.|$)"
+"""Modules whose warnings are caught, as a regular expression."""
+
+_MOST = 1 << 16
+"""Bytes of what C libraries wrote that are looked at."""
+
+_lock = threading.Lock()
+_heard = threading.local()
+_entered: list[contextlib.ExitStack] = []
+_count = 0
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[list[str]]:
+    """Catch what decoders grumble in this thread; yields the list of it, complete at the end.
+
+    Several threads may listen at once. Only the main thread hears C libraries: standard error
+    belongs to the whole process, and is put aside there while nothing else decodes. What Python
+    itself writes to standard error meanwhile still gets there.
+
+    While anyone listens, PIL's own limit of pixels is off: `aleph.photo.limits` has another.
+    """
+    mine: list[str] = []
+    before: list[str] | None = getattr(_heard, "lines", None)
+    outermost = before is None
+    _heard.lines = mine
+    _enter()
+    try:
+        with _libraries(mine) if outermost else contextlib.nullcontext():
+            yield mine
+    finally:
+        _leave()
+        _heard.lines = before
+
+
+def _enter() -> None:
+    """Route warnings to whoever listens; the first one in does it."""
+    global _count
+    with _lock:
+        _count += 1
+        if _count > 1:
+            return
+        stack = contextlib.ExitStack()
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("always", module=_DECODERS)
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        _route(warnings.showwarning)
+        stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = None
+        _entered.append(stack)
+
+
+def _leave() -> None:
+    global _count
+    with _lock:
+        _count -= 1
+        if _count == 0:
+            _entered.pop().close()
+
+
+def _route(shown: Any) -> None:  # noqa: ANN401 - whatever function shows warnings now
+    """Give a listening thread its warnings; the others go where they went before."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        lines: list[str] | None = getattr(_heard, "lines", None)
+        if lines is None:
+            shown(message, category, filename, lineno, file, line)
+        else:
+            lines.append(one_line(message))
+
+    warnings.showwarning = show
+
+
+@contextlib.contextmanager
+def _libraries(lines: list[str]) -> Iterator[None]:
+    """Put standard error aside and add what was written there to `lines`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+        except OSError:  # there is no standard error
+            saved = -1
+        if saved >= 0:
+            stack.callback(os.close, saved)
+            aside = stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(_collect, aside, lines)
+            stack.enter_context(_python_errors_on(saved))
+            os.dup2(aside.fileno(), 2)
+            stack.callback(os.dup2, saved, 2)
+        yield
+
+
+def _collect(aside: Any, lines: list[str]) -> None:  # noqa: ANN401 - a binary file
+    aside.seek(0)
+    text = aside.read(_MOST).decode("utf-8", "replace")
+    lines += [one_line(line) for line in text.splitlines() if line.strip()]
+
+
+class _ProcessErrors(io.TextIOBase):
+    """Standard error of the process, wherever its descriptor is kept now.
+
+    It is never closed: another thread may have taken it for `sys.stderr` and write to it later.
+    """
+
+    encoding = "utf-8"
+    descriptor = 2
+
+    def write(self, text: str) -> int:
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(self.descriptor, data) :]
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self.descriptor)
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+
+_errors = _ProcessErrors()
+
+
+@contextlib.contextmanager
+def _python_errors_on(descriptor: int) -> Iterator[None]:
+    """Let what Python writes to standard error go to `descriptor`, if it goes to 2 now."""
+    now = sys.stderr
+    try:
+        of_process = now.fileno() == 2
+        now.flush()
+    except (AttributeError, OSError, ValueError):  # none, closed, or no file
+        of_process = False
+    if not of_process:
+        yield
+        return
+    _errors.descriptor = descriptor
+    sys.stderr = _errors
+    try:
+        yield
+    finally:
+        _errors.descriptor = 2
+        if sys.stderr is _errors:
+            sys.stderr = now
+
+
+def one_line(message: object, limit: int = 160) -> str:
+    """Return what somebody else's code said as it may stand in a sentence: printable, short."""
+    text = " ".join(str(message).split())
+    text = "".join(c if c.isprintable() else "?" for c in text).rstrip(".")
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
