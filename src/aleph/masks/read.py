@@ -17,8 +17,9 @@ from PIL import Image, ImageColor
 
 from aleph.arrays import Hole
 from aleph.config import check_whole
-from aleph.errors import InputError, MaskWarning, shown, unknown_name
+from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name
 from aleph.masks.named import NAMED_MASKS, named_hole
+from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo, PhotoLike, read_photo
 
 MaskSource = NDArray[Any] | Image.Image | str | os.PathLike[str]
@@ -88,24 +89,37 @@ MaskLike = Mask | MaskSource
 """What users may give as a mask."""
 
 
-def read_damaged(image: PhotoLike, mask: MaskLike, seed: int = 0) -> tuple[Photo, Hole]:
+def read_damaged(
+    image: PhotoLike, mask: MaskLike, seed: int = 0, limits: Limits | None = None
+) -> tuple[Photo, Hole]:
     """Read a damaged photo and its hole.
 
     Where the alpha channel is the mask, the photo returned is opaque in the hole, so that the fill
-    will be seen.
+    will be seen. What the photo's file itself lacks belongs to the hole.
 
     Raises:
         InputError: as `read_photo` and `read_hole`.
+
+    Warns:
+        PhotoWarning: if the file holds more than is read, or less than it should.
+        MaskWarning: as `read_hole`.
     """
-    photo = read_photo(image)
-    hole = read_hole(mask, photo.shape, seed, photo)
+    photo = read_photo(image, limits=limits)
+    if photo is not image:
+        for remark in photo.remarks:
+            warnings.warn(f"{_named(image)}: {remark}", PhotoWarning, stacklevel=2)
+    hole = read_hole(mask, photo.shape, seed, photo, limits)
     source = mask.source if isinstance(mask, Mask) else mask
     by_alpha = isinstance(source, str) and source == ALPHA
     return (photo.opaque(hole) if by_alpha else photo), hole
 
 
 def read_hole(
-    mask: MaskLike, shape: tuple[int, int], seed: int = 0, photo: Photo | None = None
+    mask: MaskLike,
+    shape: tuple[int, int],
+    seed: int = 0,
+    photo: Photo | None = None,
+    limits: Limits | None = None,
 ) -> Hole:
     """Return any mask that users may give as a new hole of `shape` (H, W).
 
@@ -117,6 +131,8 @@ def read_hole(
         shape: Height and width of the photo.
         seed: Seed of a named mask.
         photo: The photo, for masks that lie in itself: its alpha, or a colour painted over it.
+            What its file lacks is missing, whatever the mask says.
+        limits: How large the mask may be.
 
     Raises:
         InputError: if it cannot be read, has another size, or has no missing or no known pixel.
@@ -125,7 +141,7 @@ def read_hole(
         MaskWarning: if more than nine tenths are missing.
     """
     options = mask if isinstance(mask, Mask) else Mask(mask)
-    marked = _marked_picture(options, photo)
+    marked = _marked_picture(options, photo, limits)
     if marked is not None:
         hole = _fitted(_missingness(options, marked), shape) >= FILE_THRESHOLD
     elif isinstance(options.source, str):
@@ -134,12 +150,18 @@ def read_hole(
         hole = _array_hole(np.asarray(options.source), shape)
     hole = ~hole if options.invert else hole
     hole = _widened(hole, _widening(options, marked))
+    if photo is not None and photo.missing is not None:
+        hole = hole | photo.missing
     check_hole(hole)
     _warn_of_most(hole, options.invert)
     return hole
 
 
-def _marked_picture(mask: Mask, photo: Photo | None) -> Photo | None:
+def _named(image: PhotoLike) -> str:
+    return f"image '{os.fspath(image)}'" if isinstance(image, str | os.PathLike) else "the image"
+
+
+def _marked_picture(mask: Mask, photo: Photo | None, limits: Limits | None) -> Photo | None:
     """Return the picture that shows what is missing; None if an array or a name says it."""
     source = mask.source
     if source is None or (isinstance(source, str) and source == ALPHA):
@@ -149,7 +171,7 @@ def _marked_picture(mask: Mask, photo: Photo | None) -> Photo | None:
     if isinstance(source, str) and source in NAMED_MASKS:
         return None
     pictured = isinstance(source, str | os.PathLike | Image.Image) or mask.color is not None
-    return _read_mask(source) if pictured else None
+    return _read_mask(source, limits) if pictured else None
 
 
 def _missingness(mask: Mask, marked: Photo) -> NDArray[np.uint8]:
@@ -181,14 +203,14 @@ def _rgb(color: str | tuple[int, int, int]) -> tuple[int, int, int]:
     return values[0], values[1], values[2]
 
 
-def _read_mask(mask: MaskSource) -> Photo:
+def _read_mask(mask: MaskSource, limits: Limits | None) -> Photo:
     """Read a mask's picture; a bare word that is no file was probably meant as a name."""
     looks_like_name = isinstance(mask, str) and mask.replace("-", "").isalnum()
     if looks_like_name and not os.path.exists(str(mask)):  # noqa: PTH110 - any PathLike
         raise InputError(
             unknown_name("mask", str(mask), [*NAMED_MASKS, ALPHA]) + ", and no such file"
         )
-    return read_photo(mask, "mask")
+    return read_photo(mask, "mask", limits)
 
 
 def _fitted(field: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -28,9 +28,11 @@ PLUGIN_ENDINGS = frozenset((".heic", ".heif", ".hif", ".jxl"))
 INSTALL = "install what knows it (pip install 'aleph-inpainting[formats]')"
 
 RAW_ENDINGS = frozenset(
-    (".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25")
-    + (".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2")
-    + (".rwl", ".sr2", ".srf", ".srw", ".x3f")
+    {
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25"),
+        *(".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2"),
+        *(".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+    }
 )
 """Endings of the raw files of cameras."""
 
@@ -146,8 +148,8 @@ def unreadable(data: bytes, label: str) -> InputError:
         return _missing(label, "a JPEG XL picture")
     if kind is not None:
         return InputError(
-            f"{label} is {_SHOWN.get(kind, kind)}, but damaged, and cannot be decoded; if a program "
-            "still shows it, convert it to JPEG, PNG or TIFF there"
+            f"{label} is {_SHOWN.get(kind, kind)}, but damaged, and cannot be decoded; if a "
+            "program still shows it, convert it to JPEG, PNG or TIFF there"
         )
     return InputError(f"{label} is not a picture in a known format")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +179,9 @@ def _cut_short(
 ) -> Photo:
     """Return what there is of a JPEG that is cut short; `rows` are missing, as it is stored."""
     if not rows.any():
-        return replace(photo, remarks=(*remarks, "its end is cut off, but nothing of it is missing"))
+        return replace(
+            photo, remarks=(*remarks, "its end is cut off, but nothing of it is missing")
+        )
     if rows.all():
         raise InputError(f"{label} is cut short: nothing of the picture is left in it")
     lying = stored(photo.samples, photo.metadata.orientation).shape
@@ -234,13 +236,14 @@ _Turned = TypeVar("_Turned", bound=NDArray[Any])
 
 def turned(samples: _Turned, orientation: int) -> _Turned:
     """Turn stored samples upright, by their EXIF orientation (EXIF 2.32, section 4.6.4)."""
+    upright: Any = samples
     if orientation >= 5:
-        samples = samples.swapaxes(0, 1)
+        upright = upright.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
+        upright = upright[::-1]
     if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    return samples
+        upright = upright[:, ::-1]
+    return cast(_Turned, upright)
 
 
 def stored(samples: _Turned, orientation: int) -> _Turned:
