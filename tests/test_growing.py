@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from aleph.training.config import TrainConfig
 from aleph.training.loop import new_recipe
 from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import create_run
+from conftest import make_model
 from helpers import KINDS
 
 SMALL = KINDS["amortised"]
@@ -72,6 +74,33 @@ def test_a_model_that_does_not_fit_is_refused_in_one_sentence(
     with pytest.raises(TrainingError) as caught:
         start_from(recipe, other, str(trained))
     assert "\n" not in str(caught.value)
+
+
+DETECTOR = ModelConfig.default("detector", resolution=32, encoder_width=8, maximum_width=16)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            DETECTOR,
+            {"resolution": 64},
+            "of kind 'detector' cannot be grown; choose --resolution 32",
+        ),
+        (KINDS["dcgan"], {"resolution": 32}, "'dcgan' cannot be grown; choose --resolution 16"),
+        (SMALL, {"resolution": 8}, "can be grown, but not shrunk"),
+        (SMALL, {"kind": "dcgan"}, "is of kind 'amortised'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_resolution_or_kind_is_refused_with_its_reason(
+    old: ModelConfig, new: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    folder = make_model(tmp_path / "old", old)
+    config = dataclasses.replace(old, **new)  # type: ignore[arg-type]
+    recipe = new_recipe(config, TrainConfig(), CPU)
+    with pytest.raises(TrainingError, match=re.escape(says)):
+        start_from(recipe, config, str(folder))
 
 
 def test_the_detector_of_the_first_weights_is_taken_over_unless_another_is_given(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +380,22 @@ def test_both_calls_take_one_seed_or_a_seed_for_each_picture(tiny: Inpainter) ->
         tiny(image, "center", seed=5, seeds=[5])
     with pytest.raises(InputError, match="1 images but 2 seeds"):
         tiny(image, "center", seeds=[5, 6])
+
+
+def test_warnings_point_at_the_caller_and_are_shown_each_time(tiny: Inpainter) -> None:
+    image, hole = noise(20, 30), some_hole(20, 30)
+    nothing_found = Inpainter(tiny.model, lambda pixels, hole: [])
+    calls: dict[type[Warning], Callable[[], object]] = {
+        aleph.MaskWarning: lambda: tiny(image, noise(20, 30)[:, :, 0] > 5, steps=0),
+        aleph.FrameWarning: lambda: nothing_found.batch([image], [hole], steps=0),
+    }
+    for category, call in calls.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for _ in range(2):
+                call()
+        assert [warning.category for warning in caught] == [category] * 2
+        assert {Path(warning.filename).name for warning in caught} == {"test_inpainter.py"}
 
 
 def test_an_unknown_model_is_a_model_error() -> None:

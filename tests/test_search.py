@@ -86,6 +86,22 @@ def test_the_gradient_is_taken_to_z_alone() -> None:
     assert all(torch.equal(after[key], value) for key, value in before.items())
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+def test_no_gradient_graph_is_built_where_no_step_follows(steps: int) -> None:
+    linear, built = linear_generator(), []
+
+    def generator(z: Tensor) -> Tensor:
+        image = linear(z)
+        built.append(image.grad_fn is not None)
+        return image
+
+    config = SearchConfig(prior_weight=0.0, steps=steps)
+    latent_search(
+        generator, None, damaged(linear, planted()), weights(), planted()[:, None], config
+    )
+    assert built == [True] * steps + [False]
+
+
 def test_the_inputs_of_a_search_stay_as_they_were() -> None:
     generator, z = linear_generator(), planted()
     target, weight, start = damaged(generator, z), weights(), torch.zeros(1, 2, DIM)

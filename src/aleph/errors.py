@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -44,6 +46,19 @@ class PhotoWarning(UserWarning):
 
 class FrameWarning(UserWarning):
     """A photo in which nothing was found that the model knows, so that it was filled without."""
+
+
+def warn(sentence: str, category: type[Warning]) -> None:
+    """Warn at the caller's line: the nearest one outside aleph.
+
+    `warnings.warn` would show a warning once for each line that it points at; this shows it every
+    time, as another photo may be what it is about. The filters of `warnings` apply.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "aleph":
+        frame = frame.f_back
+    place = frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__")
+    warnings.warn_explicit(sentence, category, *place)
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aleph.errors import OutputError
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextlib.contextmanager
@@ -26,21 +22,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     check_writable(target)
+    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(8)}{target.suffix}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix,
-                                        dir=target.parent)  # fmt: skip
+        # Not by tempfile: its files are private. This one has the mode of any new file, which the
+        # system makes of 0666 and the process's umask.
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        mode = os.fstat(handle).st_mode
+        os.close(handle)
     except OSError as error:
         raise OutputError(f"cannot write '{target}': {error.strerror}") from None
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes private files; a result has the mode that any new file would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        temporary.chmod(mode)  # a library may have put a private file in its place
         temporary.replace(target)
     except OSError as error:
         if isinstance(error, OutputError):

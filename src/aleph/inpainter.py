@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -16,7 +15,7 @@ from torch import Tensor
 from aleph.arrays import Hole
 from aleph.blending.compose import compose
 from aleph.config import Arithmetic, check_whole
-from aleph.errors import FrameWarning, InputError
+from aleph.errors import FrameWarning, InputError, warn
 from aleph.frames.detect import Finder, load_finder
 from aleph.frames.placement import Placement
 from aleph.frames.request import EyesLike, FrameLike, FrameRequest, read_request
@@ -209,7 +208,7 @@ class Inpainter:
         for group in _groups(jobs, max(1, _CODES_AT_ONCE // order.starts)):
             results += self._fill(group, order)
         for sentence in dict.fromkeys(s for result in results for s in result.warnings):
-            warnings.warn(sentence, FrameWarning, stacklevel=2)
+            warn(sentence, FrameWarning)
         return results
 
     def _read(

@@ -105,17 +105,8 @@ def evaluate(
     changes = evaluation.parse_overrides(_words(overrides) or ())
     changes |= given(steps=steps, starts=starts)
     plan = evaluation.EvaluationPlan(model, tuple(map(str, data)), overrides=changes, **fields)
-    _show(
-        evaluation.evaluate(
-            plan,
-            out,
-            device=device,
-            workers=workers,
-            cluster=cluster,
-            reporter=Reporter(not quiet),
-            figures=figures,
-        )
-    )
+    how = given(device=device, workers=workers, cluster=cluster, figures=figures)
+    _show(evaluation.evaluate(plan, out, reporter=Reporter(not quiet), **how))
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:

@@ -6,7 +6,6 @@ This is the only module that thresholds, and the home of the named masks of the 
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from PIL import Image, ImageColor
 
 from aleph.arrays import Hole
 from aleph.config import check_whole
-from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name
+from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name, warn
 from aleph.masks.named import NAMED_MASKS, named_hole
 from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo, PhotoLike, read_photo
@@ -107,7 +106,7 @@ def read_damaged(
     photo = read_photo(image, limits=limits)
     if photo is not image:
         for remark in photo.remarks:
-            warnings.warn(f"{_named(image)}: {remark}", PhotoWarning, stacklevel=2)
+            warn(f"{_named(image)}: {remark}", PhotoWarning)
     hole = read_hole(mask, photo.shape, seed, photo, limits)
     source = mask.source if isinstance(mask, Mask) else mask
     by_alpha = isinstance(source, str) and source == ALPHA
@@ -244,11 +243,10 @@ def _warn_of_most(hole: Hole, inverted: bool) -> None:
     share = float(hole.mean())
     if share > _MOST:
         switch = "leave out" if inverted else "use"
-        warnings.warn(
+        warn(
             f"{share:.0%} of the image is marked as missing; if the mask is the wrong way round, "
             f"{switch} --invert-mask (in Python: Mask(…, invert=True))",
             MaskWarning,
-            stacklevel=2,
         )
 
 

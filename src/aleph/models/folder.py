@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -145,10 +146,10 @@ def save_model(
             fresh = Path(scratch) / "model"
             fresh.mkdir()
             save_file(weights, fresh / WEIGHTS)
-            (fresh / WEIGHTS).chmod(0o644)  # safetensors makes private files
             text = json.dumps({"format": MODEL_FORMAT, "model": config.to_dict()}, indent=2)
             (fresh / CONFIG).write_text(text + "\n", encoding="utf-8")
             (fresh / CARD).write_text(card, encoding="utf-8")
+            shutil.copymode(fresh / CONFIG, fresh / WEIGHTS)  # safetensors makes private files
             if target.exists():
                 target.rename(Path(scratch) / "old")
             fresh.rename(target)

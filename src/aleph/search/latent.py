@@ -104,7 +104,8 @@ def latent_search(
     best = _Best(len(z))
     rows: list[dict[str, Tensor]] = []
     for step in range(config.steps + 1):
-        losses, generated = objective(z)
+        with torch.set_grad_enabled(step < config.steps):  # after the last step nobody descends
+            losses, generated = objective(z)
         rows.append({name: value.detach() for name, value in losses.items()})
         best.update(rows[-1], generated.detach(), z.detach())
         if on_step:

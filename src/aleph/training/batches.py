@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.datasets import Source, load_squares
+from aleph.files import replacing
 
 
 def pack(
@@ -21,22 +21,19 @@ def pack(
     """Decode `sources` into the array file `path` (.npy); return a sentence per unreadable one.
 
     The file appears whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     shape = (len(sources), resolution, resolution, 3)
-    try:
+    with replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
         squares, _, skipped = load_squares(sources, resolution, on_image=on_image, out=array)
         array.flush()
         if skipped:  # the header states the number of images, so write it again with fewer
-            shorter = temporary.with_suffix(".shorter")
-            with shorter.open("wb") as file:
+            with replacing(temporary) as shorter, shorter.open("wb") as file:
                 np.save(file, squares)
-            shorter.replace(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return skipped
 
 

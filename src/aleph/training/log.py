@@ -9,6 +9,8 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
+from aleph.files import replacing
+
 
 class LossLog:
     """Appends a row per logged step; rows after the step resumed from are dropped."""
@@ -18,7 +20,9 @@ class LossLog:
         lines = path.read_text().splitlines() if path.exists() else []
         # A kill may have cut the last line short.
         rows = [json.loads(line) for line in lines if line.endswith("}")]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
+        with replacing(path) as temporary:
+            kept = (json.dumps(row) + "\n" for row in rows if row["step"] <= step)
+            temporary.write_text("".join(kept))
         self._file = path.open("a", buffering=1)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 

@@ -184,7 +184,8 @@ def prepare_images(run: Run, split: Split, reporter: Reporter) -> None:
             temporary.write_text("".join(f"{s.name}\n" for s in split.held_out))
     skipped = _pack_with_progress(split.train, run, reporter)
     if skipped:
-        (run.folder / "skipped.txt").write_text("".join(f"{line}\n" for line in skipped))
+        with replacing(run.folder / "skipped.txt") as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in skipped))
         for line in skipped[:20]:
             reporter.say(f"skipped: {line}")
         if len(skipped) > 20:

@@ -10,12 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aleph.config import ModelKind
 from aleph.errors import TrainingError
 from aleph.models.config import ModelConfig
 from aleph.models.folder import load_networks
 from aleph.models.zoo import find_model
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.recipes.whitening import whiten
+
+GROWN: tuple[ModelKind, ...] = ("amortised",)
+"""Kinds of models that can start from a model of a lower resolution."""
 
 
 @torch.no_grad()
@@ -40,18 +44,37 @@ def start_from(
         TrainingError: if its networks do not fit into the fresh ones.
     """
     source, networks = load_networks(find_model(name))
-    doublings = math.log2(config.resolution / source.resolution)
-    if source.kind != config.kind or doublings < 0 or (doublings > 0 and source.kind == "dcgan"):
-        raise TrainingError(
-            f"cannot start a model of kind '{config.kind}' at {config.resolution} pixels from "
-            f"'{name}', which is of kind '{source.kind}' at {source.resolution}"
-        )
+    _check_fit(source, config, name)
+    doublings = int(math.log2(config.resolution / source.resolution))
     for role, network in trained.networks.items():
-        _copy(networks[role], network, int(doublings), name)
+        _copy(networks[role], network, doublings, name)
     if images is not None and doublings == 0 and config.kind == "amortised":
         whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
     for role, average in trained.averages.items():
         average.load_state_dict(trained.networks[role].state_dict())
+
+
+def _check_fit(source: ModelConfig, config: ModelConfig, name: str) -> None:
+    """Refuse a model of another kind, or of a resolution that cannot be grown from.
+
+    Raises:
+        TrainingError: with what would do.
+    """
+    if source.kind != config.kind:
+        raise TrainingError(
+            f"'{name}' is of kind '{source.kind}': a model of kind '{config.kind}' can start only "
+            "from one of its own kind"
+        )
+    if source.resolution == config.resolution:
+        return
+    sizes = f"'{name}' is at {source.resolution} pixels, the new model at {config.resolution}"
+    if config.kind not in GROWN:
+        raise TrainingError(
+            f"{sizes}: a model of kind '{config.kind}' cannot be grown; choose --resolution "
+            f"{source.resolution}, or leave --init out"
+        )
+    if source.resolution > config.resolution:
+        raise TrainingError(f"{sizes}: a model can be grown, but not shrunk")
 
 
 def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:

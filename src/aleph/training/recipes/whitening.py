@@ -60,8 +60,13 @@ def whiten(generator: StyleGenerator, encoder: Encoder, images: NDArray[np.uint8
     return True
 
 
+def _exact(values: Tensor) -> Tensor:
+    """Return values in float64 on the CPU: Apple's MPS has no such numbers."""
+    return values.cpu().double()
+
+
 def _features(encoder: Encoder, images: NDArray[np.uint8], damaged: bool) -> Tensor:
-    """Return the encoder's final features of images, float64 (n, features)."""
+    """Return the encoder's final features of images, float64 (n, features), on the CPU."""
     side, device = images.shape[1], encoder.posterior.weight.device
     holes = np.zeros(images.shape[:3], bool)
     if damaged:
@@ -71,27 +76,27 @@ def _features(encoder: Encoder, images: NDArray[np.uint8], damaged: bool) -> Ten
         part = slice(first, first + _TOGETHER)
         hole = torch.from_numpy(holes[part][:, None]).to(device)
         found.append(encoder.features(to_tensor(np.array(images[part])).to(device), hole))
-    return torch.cat(found).double()
+    return _exact(torch.cat(found))
 
 
 def _posterior(encoder: Encoder, features: Tensor) -> tuple[Tensor, Tensor]:
     """Return the means and log variances of features, float64."""
     layer = encoder.posterior
-    mean, log_variance = (features @ layer.weight.double().T + layer.bias.double()).chunk(2, dim=1)
+    mean, log_variance = (features @ _exact(layer.weight).T + _exact(layer.bias)).chunk(2, dim=1)
     return mean, log_variance
 
 
 def _rewrite(encoder: Encoder, features: Tensor, centre: Tensor, back: Tensor) -> None:
     """Let the encoder write z' = A⁻¹ (z − m)."""
     layer = encoder.posterior
-    weight, bias = layer.weight.double().chunk(2)[0], layer.bias.double().chunk(2)[0]
+    weight, bias = (_exact(values).chunk(2)[0] for values in (layer.weight, layer.bias))
     _, log_variance = _posterior(encoder, features)
     wanted = (log_variance.exp() @ back.square().T).log()
     ones = torch.ones_like(features[:, :1])
     inputs = torch.cat([features, ones], dim=1)
-    ridge = _RIDGE * len(inputs) * torch.eye(inputs.shape[1], dtype=inputs.dtype)
+    ridge = _RIDGE * len(inputs) * torch.eye(inputs.shape[1], dtype=torch.float64)
     ridge[-1, -1] = 0.0
-    fitted = torch.linalg.solve(inputs.T @ inputs + ridge.to(inputs), inputs.T @ wanted).T
+    fitted = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted).T
     layer.weight.copy_(torch.cat([back @ weight, fitted[:, :-1]]))
     layer.bias.copy_(torch.cat([back @ (bias - centre), fitted[:, -1]]))
 
@@ -104,6 +109,6 @@ def _reread(generator: StyleGenerator, centre: Tensor, forth: Tensor) -> None:
 
 
 def _compose(layer: nn.Linear, centre: Tensor, forth: Tensor) -> None:
-    weight = layer.weight.double()
-    layer.bias.copy_(layer.bias.double() + weight @ centre)
+    weight = _exact(layer.weight)
+    layer.bias.copy_(_exact(layer.bias) + weight @ centre)
     layer.weight.copy_(weight @ forth)
