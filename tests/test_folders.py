@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from aleph import __version__
 from aleph.errors import InputError, OutputError
 from aleph.folders import FolderOutcome, inpaint_folder
 from aleph.inpainter import Inpainter
@@ -16,6 +20,7 @@ from conftest import RunCli
 from helpers import files_below, noise, some_hole, write_mask
 
 HOLE = some_hole(20, 20)
+Form = Literal["NFC", "NFD"]
 
 
 @pytest.fixture
@@ -161,6 +166,158 @@ def test_a_run_that_is_stopped_keeps_what_was_written(folder: Path, tiny: Inpain
     assert (len(outcome.skipped), len(outcome.filled)) == (16, 7)
 
 
+def test_each_photo_is_written_as_soon_as_it_is_filled(
+    folder: Path, tiny: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose, there = Inpainter._compose, []
+
+    def composed(self: Inpainter, job: Any, *rest: Any) -> Any:  # noqa: ANN401
+        there.append(files_below(folder / "out"))
+        return compose(self, job, *rest)
+
+    monkeypatch.setattr(Inpainter, "_compose", composed)
+    fill(folder, tiny)
+    assert there == [set(), {"a.png"}, {"a.png", "b.jpg"}]
+
+
+@pytest.mark.parametrize("change", ["mask", "photo", "seed", "steps", "grow"])
+def test_a_photo_is_filled_anew_when_what_it_was_made_of_has_changed(
+    change: str, folder: Path, tiny: Inpainter
+) -> None:
+    fill(folder, tiny)
+    before = contents(folder / "out")
+    mask, options = Mask(folder / "masks"), {}
+    if change == "mask":
+        write_mask(HOLE.T, folder / "masks" / "a.png")
+    elif change == "photo":
+        Image.fromarray(noise(20, 20, 9)).save(folder / "photos" / "a.png")
+    elif change == "grow":
+        mask = Mask(folder / "masks", grow=2)
+    else:
+        options = {"seed": {"seed": 5}, "steps": {"steps": 3}}[change]
+    outcome = fill(folder, tiny, mask, **options)
+    assert outcome.filled == (["a.png"] if change in ("mask", "photo") else NAMES)
+    assert (folder / "out" / "a.png").read_bytes() != before["a.png"]
+    assert fill(folder, tiny, mask, **options).skipped == NAMES
+
+
+def test_another_model_fills_anew(folder: Path, tiny: Inpainter, each_kind: Inpainter) -> None:
+    fill(folder, tiny)
+    same = each_kind.model.config.kind == tiny.model.config.kind
+    assert fill(folder, each_kind).filled == ([] if same else NAMES)
+
+
+def test_a_result_that_somebody_has_changed_is_kept_with_a_word(
+    folder: Path, tiny: Inpainter
+) -> None:
+    fill(folder, tiny)
+    (folder / "out" / "a.png").write_bytes(b"retouched by hand")
+    outcome = fill(folder, tiny, seed=3)
+    assert (outcome.filled, outcome.skipped) == (["b.jpg", "c/d.tif"], ["a.png"])
+    assert "was changed since it was filled, so it is kept" in outcome.warned["a.png"]
+    assert (folder / "out" / "a.png").read_bytes() == b"retouched by hand"
+
+
+def test_a_result_of_unknown_making_is_kept(folder: Path, tiny: Inpainter) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "a.png").write_bytes(b"made by another program")
+    assert fill(folder, tiny).skipped == ["a.png"]
+
+
+def test_the_manifest_says_what_became_of_each_photo(folder: Path, tiny: Inpainter) -> None:
+    (folder / "photos" / "broken.png").write_bytes(b"broken")
+    shutil.copy(folder / "masks" / "a.png", folder / "masks" / "broken.png")
+    fill(folder, tiny, candidates=2, seed=4)
+    path = folder / "out.manifest.jsonl"  # the folder of the results holds results only
+    lines = {line["photo"]: line for line in map(json.loads, path.read_text().splitlines())}
+    assert list(lines) == ["broken.png", *NAMES] or set(lines) == {"broken.png", *NAMES}
+    assert lines["broken.png"]["state"] == "failed"
+    assert "not a picture" in lines["broken.png"]["said"][0]
+    entry = lines["c/d.tif"]
+    assert entry["state"] == "filled"
+    assert entry["facts"]["version"] == __version__
+    assert entry["facts"]["seed"] == 4
+    assert entry["facts"]["settings"]["search"]["steps"] == 2
+    for name in ("c/d.tif", "c/d-2.tif"):
+        data = (folder / "out" / name).read_bytes()
+        assert entry["files"][name]["sha256"] == hashlib.sha256(data).hexdigest()
+    mask = (folder / "masks" / "c" / "d.png").read_bytes()
+    assert entry["made_of"]["mask"]["sha256"] == hashlib.sha256(mask).hexdigest()
+
+
+def test_half_a_line_of_a_killed_run_is_passed_over(folder: Path, tiny: Inpainter) -> None:
+    fill(folder, tiny)
+    path = folder / "out.manifest.jsonl"
+    path.write_text(path.read_text()[:-40])
+    before = (folder / "out" / "c" / "d.tif").read_bytes()
+    assert fill(folder, tiny).skipped == NAMES  # nobody knows what it was made of: it is kept
+    (folder / "out" / "c" / "d.tif").unlink()
+    assert fill(folder, tiny).filled == ["c/d.tif"]
+    assert (folder / "out" / "c" / "d.tif").read_bytes() == before
+    write_mask(HOLE.T, folder / "masks" / "c" / "d.png")
+    assert fill(folder, tiny).filled == ["c/d.tif"]
+
+
+@pytest.mark.parametrize(("photo", "mask"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_that_look_alike_are_alike(
+    photo: Form, mask: Form, folder: Path, tiny: Inpainter
+) -> None:
+    for kind, name in (("photos", "a.png"), ("masks", "a.png")):
+        form = photo if kind == "photos" else mask
+        new = unicodedata.normalize(form, "Großmutter Zoë Müller é.png")
+        (folder / kind / name).rename(folder / kind / new)
+    outcome = fill(folder, tiny)
+    assert len(outcome.filled) == 3
+    assert not outcome.failed
+
+
+def test_photos_whose_names_look_alike_take_each_its_own_mask(
+    folder: Path, tiny: Inpainter
+) -> None:
+    forms: tuple[Form, Form] = ("NFC", "NFD")
+    names = [unicodedata.normalize(form, "Müller.png") for form in forms]
+    for number, name in enumerate(names):
+        Image.fromarray(noise(20, 20, number)).save(folder / "photos" / name)
+        write_mask(HOLE if number else HOLE.T, folder / "masks" / name)
+    if len(files_below(folder / "photos")) != 6:
+        pytest.skip("this file system holds one form only")
+    outcome = fill(folder, tiny)
+    assert set(names) <= set(outcome.filled)
+    for number, name in enumerate(names):
+        known = ~(HOLE if number else HOLE.T)
+        with Image.open(folder / "out" / name) as picture:
+            assert np.array_equal(np.array(picture)[known], noise(20, 20, number)[known])
+
+
+def test_names_as_long_as_they_may_be_are_written(folder: Path, tiny: Inpainter) -> None:
+    long = "n" * 246 + ".png"
+    (folder / "photos" / "a.png").rename(folder / "photos" / long)
+    (folder / "masks" / "a.png").rename(folder / "masks" / long)
+    assert long in fill(folder, tiny).filled
+    outcome = fill(folder, tiny, candidates=2, seed=1)
+    assert long in outcome.filled
+    (folder / "photos" / long).rename(folder / "photos" / ("n" * 251 + ".png"))
+    (folder / "masks" / long).rename(folder / "masks" / ("n" * 251 + ".png"))
+    assert "too long" in fill(folder, tiny, candidates=2).failed["n" * 251 + ".png"]
+
+
+def test_raw_files_of_cameras_are_left_alone_with_one_word(folder: Path, tiny: Inpainter) -> None:
+    for number in range(3):
+        (folder / "photos" / f"{number}.CR2").write_bytes(b"II*\0raw")
+    outcome = fill(folder, tiny)
+    assert outcome.filled == NAMES
+    assert list(outcome.warned) == ["0.CR2"]
+    assert "3 raw files are left alone" in outcome.warned["0.CR2"]
+
+
+def test_pages_that_are_not_read_are_said(folder: Path, tiny: Inpainter) -> None:
+    pages = [Image.fromarray(noise(20, 20, number)) for number in (3, 4)]
+    pages[0].save(folder / "photos" / "c" / "d.tif", save_all=True, append_images=pages[1:])
+    outcome = fill(folder, tiny)
+    assert outcome.filled == NAMES
+    assert outcome.warned["c/d.tif"].startswith("it has 2 pages: only the first is taken")
+
+
 @pytest.mark.parametrize("out", ["photos", "photos/out", "masks", "."])
 def test_results_never_go_among_the_inputs(out: str, folder: Path, tiny: Inpainter) -> None:
     if out == ".":  # where a photo's result would fall back among the photos
@@ -185,7 +342,8 @@ def test_the_command_fills_a_folder_and_says_what_it_could_not(
     (folder / "photos" / "broken.jpg").write_text("this is text")
     shutil.copy(folder / "masks" / "a.png", folder / "masks" / "broken.png")
     words = ("inpaint", "photos", "-m", "masks", "-o", "out", "--preset", "fast")
-    outcome = run_cli(*words, "--model", "faces-64", "--frame", "whole")
+    words += ("--model", "faces-64", "--frame", "whole")
+    outcome = run_cli(*words)
     assert outcome.code == 1
     assert outcome.out == "filled 3, skipped 0 that were done already, failed 1\n"
     assert outcome.err.count("\n") == 1
@@ -193,7 +351,7 @@ def test_the_command_fills_a_folder_and_says_what_it_could_not(
     assert "not a picture" in outcome.err
     with Image.open(folder / "out" / "a.png") as picture:
         assert np.array_equal(np.array(picture)[~HOLE], noise(20, 20, 1)[~HOLE])
-    again = run_cli(*words, "--model", "faces-64", "--json")
+    again = run_cli(*words, "--json")
     report = json.loads(again.out)
     assert (again.code, report["filled"], report["skipped"]) == (1, [], NAMES)
 

@@ -22,7 +22,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     check_writable(target)
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(8)}{target.suffix}")
+    # Of a length of its own: the target's name may be as long as the file system allows.
+    temporary = target.with_name(f".aleph-{secrets.token_hex(8)}{target.suffix[-32:]}")
     try:
         # Not by tempfile: its files are private. This one has the mode of any new file, which the
         # system makes of 0666 and the process's umask.
@@ -54,9 +55,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if os.path.isdir(target):  # noqa: PTH112 - unlike Path.is_dir, false for a name too long
         raise OutputError(f"cannot write '{target}': it is a folder; name a file in it")
-    if len(os.fsencode(target.name)) > 200:
+    if len(os.fsencode(target.name)) > _longest_name(target.parent):
         raise OutputError(f"cannot write '{target.name[:40]}…': the name is too long")
     if not target.parent.is_dir():
         raise OutputError(f"cannot write '{target}': the folder '{target.parent}' does not exist")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")
+
+
+def _longest_name(folder: Path) -> int:
+    """Return how many bytes the name of a file in a folder may have."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # no such folder, or no such question
+        return 255

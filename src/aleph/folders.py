@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from aleph import __version__
 from aleph.arrays import Hole
-from aleph.errors import AlephError, FrameWarning, InputError, MaskWarning, OutputError
+from aleph.errors import (
+    AlephError,
+    FrameWarning,
+    InputError,
+    MaskWarning,
+    OutputError,
+    PhotoWarning,
+)
 from aleph.inpainter import Inpainter
+from aleph.inpainting import Inpainting
+from aleph.manifest import Entry, FileState, Manifest, digest_of, file_state
 from aleph.masks.read import Mask, read_damaged
 from aleph.photo.encode import check_photo_path
+from aleph.photo.formats import RAW_ENDINGS
+from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo
 from aleph.search.latent import SearchStep
 
 ENDINGS = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".avif"),
-    *(".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".tga"),
+    *(".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif", ".hif", ".jxl"),
 )
 """Files of a folder that are taken for photos; all others are left alone."""
 
@@ -39,7 +53,7 @@ class FolderOutcome:
 
     Attributes:
         filled: Those that were filled and written.
-        skipped: Those whose results were there already.
+        skipped: Those whose results were there already, made of the same photo, mask and settings.
         failed: The others, with the reason.
         warned: What is to be said of some.
     """
@@ -52,6 +66,8 @@ class FolderOutcome:
 
 @dataclass(frozen=True)
 class _Job:
+    """A photo: its name below the folder, its file, where its result goes."""
+
     name: str
     source: Path
     target: Path
@@ -59,9 +75,12 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Damaged:
+    """A photo that was read, with its hole and the files that both come from."""
+
     job: _Job
     photo: Photo
     hole: Hole
+    made_of: dict[str, FileState]
 
 
 def inpaint_folder(
@@ -71,21 +90,26 @@ def inpaint_folder(
     inpainter: Inpainter,
     *,
     seed: int = 0,
+    limits: Limits | None = None,
     on_progress: OnProgress | None = None,
     **options: Any,  # noqa: ANN401 - those of `Inpainter.batch`, checked there
 ) -> FolderOutcome:
     """Fill every photo below a folder; names, formats and folders stay the same.
 
-    A photo whose result is there already is skipped, so that a run that was stopped goes on. One
+    Each result is written as soon as it is there. A photo whose result was made of the same photo,
+    mask and settings is skipped, so that a run that was stopped goes on; `Manifest` tells. A result
+    that somebody has changed since is kept, and so is one that the manifest does not know. A photo
     that cannot be filled is named in the outcome and keeps no other from being filled.
 
     Args:
         source: Folder of the photos, with all folders in it. Nothing is written there.
         mask: Its source may be a folder: `a.jpg` goes with the mask `a.png`, or of any other
-            ending, in the same place below it. Any other source serves every photo.
+            ending, in the same place below it; names that look alike are alike, however their
+            accents are stored (Unicode's forms). Any other source serves every photo.
         out: Folder for the results; made if it is not there.
         inpainter: Fills them.
         seed: Seed of every photo, as if it were filled alone.
+        limits: How large a photo may be.
         on_progress: Called as the work goes on.
         **options: As for `Inpainter.batch`.
 
@@ -95,22 +119,24 @@ def inpaint_folder(
     """
     jobs = _plan(Path(source), mask, Path(out))
     inpainter.batch([], [], **options)  # refuses wrong options before anything is read
-    outcome = FolderOutcome([], [job.name for job in jobs if job.target.exists()])
-    waiting = [job for job in jobs if not job.target.exists()]
-    pair = _pairing(mask)
+    run = _Run(
+        inpainter, mask, _pairing(mask), Manifest(Path(out)), Path(out), seed, limits, options
+    )
+    waiting = [job for job in jobs if run.is_waiting(job)]
+    run.outcome.warned.update(_left_alone(Path(source)))
     done = 0
-    for group, looked_at in _groups(waiting, pair, seed, outcome):
+    for group, looked_at in run.groups(waiting):
         before, count = done, looked_at - done
 
         def on_step(step: SearchStep, before: int = before, count: int = count) -> None:
             if on_progress:
                 on_progress(before + count * step.step / max(step.steps, 1), len(waiting))
 
-        _fill(group, inpainter, outcome, seed, {**options, "on_step": on_step})
+        run.fill(group, on_step)
         done = looked_at
         if on_progress:
             on_progress(done, len(waiting))
-    return outcome
+    return run.outcome
 
 
 def _plan(source: Path, mask: Mask, out: Path) -> list[_Job]:
@@ -149,86 +175,237 @@ def _pictures(folder: Path) -> Iterator[Path]:
             yield name
 
 
+def _left_alone(folder: Path) -> dict[str, str]:
+    """Return a warning if there are raw files of cameras, by the name of the first."""
+    names = sorted(p.relative_to(folder) for p in folder.rglob("*") if _is_raw(p))
+    if not names:
+        return {}
+    files = "this raw file of a camera is" if len(names) == 1 else f"{len(names)} raw files are"
+    return {
+        names[0].as_posix(): f"{files} left alone: develop them in a raw converter and save them "
+        "as TIFF, PNG or JPEG"
+    }
+
+
+def _is_raw(path: Path) -> bool:
+    return path.suffix.lower() in RAW_ENDINGS and not path.name.startswith(".")
+
+
+def _key(name: Path) -> str:
+    """Return a name without its ending, the same in every form that Unicode has for it."""
+    return unicodedata.normalize("NFC", name.with_suffix("").as_posix())
+
+
 def _pairing(mask: Mask) -> Callable[[_Job], Mask]:
     """Return what finds the mask of a photo."""
     if not _is_folder(mask.source):
         return lambda job: mask
     folder = Path(str(mask.source))
-    found: dict[Path, list[Path]] = {}
+    found: dict[str, list[Path]] = {}
     for name in sorted(_pictures(folder)):
-        found.setdefault(name.with_suffix(""), []).append(folder / name)
+        found.setdefault(_key(name), []).append(name)
 
     def pair(job: _Job) -> Mask:
-        masks = found.get(Path(job.name).with_suffix(""), [])
+        masks = found.get(_key(Path(job.name)), [])
+        exact = [name for name in masks if name.with_suffix("") == Path(job.name).with_suffix("")]
+        masks = exact or masks
         if len(masks) != 1:
-            names = " and ".join(f"'{path}'" for path in masks)
+            names = " and ".join(f"'{folder / name}'" for name in masks)
             raise InputError(
                 f"it has two masks, {names}" if masks else f"it has no mask in '{folder}'"
             )
-        return replace(mask, source=masks[0])
+        return replace(mask, source=folder / masks[0])
 
     return pair
 
 
-def _groups(
-    jobs: Sequence[_Job], pair: Callable[[_Job], Mask], seed: int, outcome: FolderOutcome
-) -> Iterator[tuple[list[_Damaged], int]]:
-    """Read the photos; yield groups to be searched together, and how many were looked at so far."""
-    group: list[_Damaged] = []
-    for number, job in enumerate(jobs, 1):
+@dataclass
+class _Run:
+    """A run over a folder.
+
+    Attributes:
+        inpainter: Fills the photos.
+        mask: What was given as the mask.
+        pair: Finds the mask of a photo.
+        manifest: What became of the photos, in this run and earlier ones.
+        out: Folder of the results.
+        seed: Seed of every photo.
+        limits: How large a photo may be.
+        options: Of `Inpainter.batch`.
+        outcome: What became of the photos in this run.
+    """
+
+    inpainter: Inpainter
+    mask: Mask
+    pair: Callable[[_Job], Mask]
+    manifest: Manifest
+    out: Path
+    seed: int
+    limits: Limits | None
+    options: dict[str, Any]
+    outcome: FolderOutcome = field(default_factory=FolderOutcome)
+
+    def __post_init__(self) -> None:
+        mask = self.mask
+        self._order = digest_of(
+            {
+                "model": _model_digest(self.inpainter),
+                "mask": [mask.color, mask.tolerance, mask.invert, mask.grow],
+                "named": None if _is_file_like(mask.source) else mask.source,
+                "seed": self.seed,
+                "options": self.options,
+            }
+        )
+
+    def is_waiting(self, job: _Job) -> bool:
+        """Return whether a photo is to be filled; note it as skipped if not."""
+        if not job.target.exists():
+            return True
+        entry = self.manifest.entry(job.name)
+        if entry is None or entry.state != "filled" or self._is_same(job, entry):
+            self.outcome.skipped.append(job.name)
+            return False
+        if self._is_ours(job, entry):
+            return True
+        self.outcome.skipped.append(job.name)
+        self.outcome.warned[job.name] = (
+            f"photo, mask or settings are others now, but '{job.target}' was changed since it was "
+            "filled, so it is kept: move it away to have the photo filled anew"
+        )
+        return False
+
+    def _is_same(self, job: _Job, entry: Entry) -> bool:
+        """Return whether a photo would be filled now from what it was filled from then."""
+        if entry.order != self._order:
+            return False
         try:
-            group.append(_read(job, pair(job), seed, outcome))
+            now = self._made_of(job, self.pair(job), entry)
+        except (AlephError, OSError):
+            return False
+        return {key: state.sha256 for key, state in now.items()} == {
+            key: state.sha256 for key, state in entry.made_of.items()
+        }
+
+    def _is_ours(self, job: _Job, entry: Entry) -> bool:
+        """Return whether a result is still what was written."""
+        written = entry.files.get(job.target.relative_to(self.out).as_posix())
+        try:
+            return written is not None and (
+                file_state(job.target, written).sha256 == written.sha256
+            )
+        except OSError:
+            return False
+
+    @staticmethod
+    def _made_of(job: _Job, mask: Mask, before: Entry | None) -> dict[str, FileState]:
+        """Return the states of the files that a photo is filled from."""
+        files = {"photo": job.source}
+        if _is_file_like(mask.source):
+            files["mask"] = Path(str(mask.source))
+        known = before.made_of if before else {}
+        return {key: file_state(path, known.get(key)) for key, path in files.items()}
+
+    def groups(self, jobs: Sequence[_Job]) -> Iterator[tuple[list[_Damaged], int]]:
+        """Read photos; yield groups to be searched together, and how many were looked at so far."""
+        group: list[_Damaged] = []
+        for number, job in enumerate(jobs, 1):
+            try:
+                group.append(self._read(job))
+            except AlephError as error:
+                self._fail(job, str(error))
+            pixels = sum(damaged.hole.size for damaged in group)
+            if len(group) == _TOGETHER or pixels >= _PIXELS_TOGETHER:
+                yield group, number
+                group = []
+        yield group, len(jobs)
+
+    def _read(self, job: _Job) -> _Damaged:
+        mask = self.pair(job)
+        try:
+            made_of = self._made_of(job, mask, self.manifest.entry(job.name))
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror}") from None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore", PhotoWarning)  # its remarks, said below
+            warnings.simplefilter("always", MaskWarning)
+            photo, hole = read_damaged(job.source, mask, self.seed, self.limits)
+        said = [*photo.remarks, *(str(warning.message) for warning in caught)]
+        if said:
+            self.outcome.warned[job.name] = "; ".join(said)
+        try:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make '{job.target.parent}': {error.strerror}") from None
+        check_photo_path(photo, job.target)
+        return _Damaged(job, photo, hole, made_of)
+
+    def fill(self, group: Sequence[_Damaged], on_step: Callable[[SearchStep], None]) -> None:
+        """Fill a group; where one stands in the way of the others, each by itself."""
+        left = list(group)
+
+        def write(number: int, result: Inpainting) -> None:
+            left.remove(group[number])
+            self._write(group[number], result)
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", MaskWarning)  # said when the mask was read
+                warnings.simplefilter("ignore", FrameWarning)  # said of the photo when written
+                self.inpainter.batch(
+                    [damaged.photo for damaged in group],
+                    [damaged.hole for damaged in group],
+                    seeds=[self.seed] * len(group),
+                    on_step=on_step,
+                    on_result=write,
+                    **self.options,
+                )
         except AlephError as error:
-            outcome.failed[job.name] = str(error)
-        pixels = sum(damaged.hole.size for damaged in group)
-        if len(group) == _TOGETHER or pixels >= _PIXELS_TOGETHER:
-            yield group, number
-            group = []
-    yield group, len(jobs)
+            if len(left) == 1:
+                self._fail(left[0].job, str(error))
+            else:
+                for damaged in left:
+                    self.fill([damaged], on_step)
 
-
-def _read(job: _Job, mask: Mask, seed: int, outcome: FolderOutcome) -> _Damaged:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", MaskWarning)
-        photo, hole = read_damaged(job.source, mask, seed)
-    if caught:
-        outcome.warned[job.name] = str(caught[0].message)
-    try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make '{job.target.parent}': {error.strerror}") from None
-    check_photo_path(photo, job.target)
-    return _Damaged(job, photo, hole)
-
-
-def _fill(
-    group: Sequence[_Damaged],
-    inpainter: Inpainter,
-    outcome: FolderOutcome,
-    seed: int,
-    options: dict[str, Any],
-) -> None:
-    """Fill and write a group; where one stands in the way of the others, each by itself."""
-    photos, holes = [damaged.photo for damaged in group], [damaged.hole for damaged in group]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MaskWarning)  # said when the mask was read
-            warnings.simplefilter("ignore", FrameWarning)  # said of the photo below
-            results = inpainter.batch(photos, holes, seeds=[seed] * len(group), **options)
-    except AlephError as error:
-        if len(group) == 1:
-            outcome.failed[group[0].job.name] = str(error)
+    def _write(self, damaged: _Damaged, result: Inpainting) -> None:
+        job = damaged.job
+        try:
+            paths = result.save_all(job.target)
+        except AlephError as error:
+            self._fail(job, str(error))
             return
-        for damaged in group:
-            _fill([damaged], inpainter, outcome, seed, options)
-        return
-    for damaged, result in zip(group, results, strict=True):
-        try:
-            result.save_all(damaged.job.target)
-            outcome.filled.append(damaged.job.name)
-            said = outcome.warned.get(damaged.job.name)
-            sentences = [*([said] if said else []), *result.warnings]
-            if sentences:
-                outcome.warned[damaged.job.name] = "; ".join(sentences)
-        except AlephError as error:
-            outcome.failed[damaged.job.name] = str(error)
+        said = self.outcome.warned.get(job.name)
+        sentences = [*([said] if said else []), *result.warnings]
+        if sentences:
+            self.outcome.warned[job.name] = "; ".join(sentences)
+        self.outcome.filled.append(job.name)
+        files = {path.relative_to(self.out).as_posix(): file_state(path) for path in paths}
+        facts = {"model": result.model, "version": __version__, "seed": self.seed}
+        facts["settings"] = result.settings.to_dict()
+        self.manifest.add(
+            Entry(job.name, "filled", self._order, damaged.made_of, files, sentences, facts)
+        )
+
+    def _fail(self, job: _Job, reason: str) -> None:
+        self.outcome.failed[job.name] = reason
+        self.manifest.add(Entry(job.name, "failed", self._order, said=[reason]))
+
+
+def _is_file_like(source: object) -> bool:
+    """Return whether a mask's source is a file or a folder, whose bytes count."""
+    return isinstance(source, str | os.PathLike) and os.path.exists(source)  # noqa: PTH110
+
+
+def _model_digest(inpainter: Inpainter) -> str:
+    """Return a digest of a model's settings and weights."""
+    import torch
+    from torch import nn
+
+    model = inpainter.model
+    digest = hashlib.sha256(digest_of(model.config.to_dict()).encode())
+    for name, network in vars(model).items():
+        if isinstance(network, nn.Module):
+            for key, tensor in network.state_dict().items():
+                digest.update(f"{name}.{key}".encode())
+                data = tensor.detach().cpu().contiguous().reshape(-1)
+                digest.update(data.view(torch.uint8).numpy())
+    return digest.hexdigest()

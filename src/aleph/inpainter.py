@@ -62,6 +62,7 @@ class SearchedFrame:
 
 
 OnFrames = Callable[[list[SearchedFrame]], None]
+OnResult = Callable[[int, Inpainting], None]
 
 
 class Inpainter:
@@ -165,6 +166,7 @@ class Inpainter:
         seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
+        on_result: OnResult | None = None,
         record: bool = False,
         **overrides: Any,  # noqa: ANN401
     ) -> list[Inpainting]:
@@ -182,17 +184,14 @@ class Inpainter:
             seeds: One per picture, in place of `seed`.
             on_step: Called with every `SearchStep`, once for each group searched together.
             on_frames: Called before each group's search with what its rows are.
+            on_result: Called with each picture's number and result as soon as that is composed.
             record: Keep what `frames` and `animate` need.
             **overrides: As for one picture.
 
         Returns:
             One `Inpainting` per picture, in order.
 
-        Raises:
-            InputError: if a picture, a mask or an option cannot be used.
-
-        Warns:
-            FrameWarning: as for one picture.
+        Raises and warns as for one picture.
         """
         settings = resolve_settings(preset, self.model.config.kind, **overrides)
         seeds = _seeds(len(images), seed, seeds)
@@ -206,7 +205,10 @@ class Inpainter:
         ]
         results: list[Inpainting] = []
         for group in _groups(jobs, max(1, _CODES_AT_ONCE // order.starts)):
-            results += self._fill(group, order)
+            for result in self._fill(group, order):
+                if on_result:
+                    on_result(len(results), result)
+                results.append(result)
         for sentence in dict.fromkeys(s for result in results for s in result.warnings):
             warn(sentence, FrameWarning)
         return results
@@ -225,8 +227,8 @@ class Inpainter:
             self._find = load_finder(self.model.config.detector, str(self.model.device))
         return self._find
 
-    def _fill(self, jobs: Sequence[_DamagedPhoto], order: _Order) -> list[Inpainting]:
-        """Search one group together and compose every picture of it."""
+    def _fill(self, jobs: Sequence[_DamagedPhoto], order: _Order) -> Iterator[Inpainting]:
+        """Search one group together; compose every picture of it and yield it at once."""
         began = time.perf_counter()
         rows = [(job, chosen) for job in jobs for chosen in job.chosen]
         found = RankedStarts(None, None)
@@ -240,13 +242,12 @@ class Inpainter:
             found = RankedStarts(
                 self._search(rows, order, watch), recorder if order.record else None
             )
-        filled, first = [], 0
+        searched, first = (time.perf_counter() - began) / len(jobs), 0
         for job in jobs:
-            last = first + len(job.chosen)
-            filled.append(self._compose(job, found, range(first, last), order))
+            began, last = time.perf_counter(), first + len(job.chosen)
+            result = self._compose(job, found, range(first, last), order)
+            yield replace(result, seconds=searched + time.perf_counter() - began)
             first = last
-        seconds = (time.perf_counter() - began) / len(jobs)
-        return [replace(result, seconds=seconds) for result in filled]
 
     def _compose(
         self, job: _DamagedPhoto, found: RankedStarts, rows: range, order: _Order

@@ -64,7 +64,8 @@ class Inpainting:
         preset: Name of the preset.
         settings: All settings of the fill.
         seed: Seed of the starts.
-        seconds: Time of the search and blending of the whole batch, divided by its images.
+        seconds: Time of the search of all pictures searched together, divided by their number,
+            and of composing this one.
         warnings: What is to be said of the fill, a sentence each.
         notes: Settings that were derived from others, a sentence each.
     """
