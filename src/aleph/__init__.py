@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from aleph.frames.placement import Placement
-    from aleph.inpainter import Inpainter, SearchedFrame
+    from aleph.inpainter import Inpainter, SearchedFrame, inpaint
     from aleph.inpainting import Candidate, Inpainting
     from aleph.masks.read import Mask
     from aleph.models.config import ModelConfig
@@ -60,6 +60,7 @@ _HOMES = {
     "TrainConfig": "training.config",
     "TrainingError": "errors",
     "context_weight": "search.weighting",
+    "inpaint": "inpainter",
     "list_models": "models.zoo",
     "load_model": "models.zoo",
     "read_photo": "photo.photo",
@@ -88,6 +89,7 @@ __all__ = [
     "TrainingError",
     "__version__",
     "context_weight",
+    "inpaint",
     "list_models",
     "load_model",
     "read_photo",

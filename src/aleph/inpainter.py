@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aleph.arrays import Hole
+from aleph.arrays import Hole, Pixels
 from aleph.blending.compose import compose
 from aleph.config import Arithmetic, check_whole
 from aleph.errors import FrameWarning, InputError, warn
@@ -411,3 +412,35 @@ def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int) 
     for seed in seeds:
         check_whole("seed", seed, 0, 2**63 - 1)
     check_whole("candidates", candidates, 1, 64)
+
+
+def inpaint(
+    image: PhotoLike,
+    mask: MaskLike,
+    *,
+    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    **options: Any,  # noqa: ANN401 - those of `Inpainter`
+) -> Pixels:
+    """Fill the hole of one picture, as the functions of scikit-image do.
+
+    The model is loaded at the first call and kept for the next ones.
+
+    Args:
+        image: uint8 array (H, W, 3) or (H, W), PIL image or path. Never changed.
+        mask: Boolean or uint8 array (H, W), nonzero = missing; or as for `Inpainter`.
+        model: As for `Inpainter.from_pretrained`.
+        **options: As for `Inpainter`: `preset`, `frame`, `seed`, ….
+
+    Returns:
+        uint8 (H, W, 3), equal to the picture wherever the mask is zero.
+
+    Raises:
+        InputError: if the picture, the mask or an option cannot be used.
+        ModelError: if there is no such model.
+    """
+    return _kept(os.fspath(model))(image, mask, record=False, **options).image
+
+
+@lru_cache(maxsize=2)
+def _kept(model: str) -> Inpainter:
+    return Inpainter.from_pretrained(model)

@@ -12,7 +12,7 @@ import typer
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-MODEL_HELP = "A name of `aleph models`, or a model folder."
+MODEL_HELP = "A name of `aleph models`, a model folder, or hf://user/model@revision."
 DATA_HELP = "Folders or zips of images, or CelebA's img_align_celeba."
 
 Model = Annotated[str | None, typer.Option("--model", help=MODEL_HELP)]

@@ -95,9 +95,17 @@ def _show(outcome: Outcome, out: Path) -> None:
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run of `aleph train`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    push: Annotated[
+        str | None,
+        typer.Option(help="Share it on the Hugging Face Hub as user/model, private at first."),
+    ] = None,
 ) -> None:
     """Make a model folder of a training run."""
     from aleph.training.export import export_run
 
     step = export_run(run, out)
     typer.echo(f"exported step {step} to {out}; complete its README.md, the model's card")
+    if push is not None:
+        from aleph.models.hub import push_model
+
+        typer.echo(f"shared as {push_model(out, push)}")

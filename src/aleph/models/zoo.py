@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from aleph.config import Arithmetic, Precision, check_choice
 from aleph.errors import ModelError, unknown_name
 from aleph.models.config import ModelConfig
+from aleph.models.device import choose_device, choose_precision
+from aleph.models.folder import CARD, CONFIG, WEIGHTS, load_networks, read_config
+from aleph.models.hub import SCHEME, HubName, fetch_model
+from aleph.models.model import Detector, Model
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-from aleph.models.device import choose_device, choose_precision
-from aleph.models.folder import CARD, CONFIG, WEIGHTS, load_networks, read_config
-from aleph.models.model import Detector, Model
 
 SHIPPED = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "faces-128"
@@ -47,12 +48,18 @@ def list_models() -> dict[str, ModelConfig]:
 
 
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:
-    """Return the folder of a named model, or of a path to one.
+    """Return the folder of a named model, of a path to one, or of one fetched from the Hub.
+
+    Args:
+        name_or_path: A name, a path, or `hf://user/model@revision`.
 
     Raises:
-        ModelError: if there is neither; the sentence names the nearest name.
+        ModelError: if there is none; the sentence names the nearest name.
+        MissingDependencyError: if the Hub is asked for and `huggingface_hub` is not installed.
     """
     name = os.fspath(name_or_path)
+    if name.startswith(SCHEME):
+        return fetch_model(name)
     named = {folder.name: folder for folder in reversed(list(_model_folders()))}
     if name in named:
         return named[name]
@@ -83,7 +90,7 @@ def load_model(
     """Load a model for inference.
 
     Args:
-        name_or_path: A shipped model's name or a model folder.
+        name_or_path: A shipped model's name, a model folder, or `hf://user/model@revision`.
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: `fp32`, `bf16`, or `auto`: bf16 where the device computes in it, for it
             takes half the time and costs no quality (docs/models.md).
@@ -104,7 +111,7 @@ def load_model(
     chosen = choose_precision(place) if precision == "auto" else precision
     config, networks = _ready_networks(folder, place, chosen)
     return Model(
-        folder.name,
+        _shown_name(name_or_path, folder),
         config,
         networks["generator"],
         networks.get("discriminator"),
@@ -112,6 +119,14 @@ def load_model(
         place,
         chosen,
     )
+
+
+def _shown_name(name_or_path: str | os.PathLike[str], folder: Path) -> str:
+    """Return the name that reports show: of a model on the Hub one that pins its weights."""
+    name = os.fspath(name_or_path)
+    if not name.startswith(SCHEME):
+        return folder.name
+    return f"{SCHEME}{HubName.parse(name).repository}@{folder.name}"
 
 
 def load_detector(
