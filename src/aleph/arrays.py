@@ -1,6 +1,8 @@
-"""The array types that all packages share."""
+"""The array types that all packages share, and what every package does with them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,3 +21,21 @@ Doubles = NDArray[np.float64]
 
 Region = tuple[slice, slice]
 """A rectangle of a picture: its rows, its columns."""
+
+
+def rounded(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Round grey levels of any shape to the nearest of 0 to 255."""
+    return np.asarray(np.rint(levels).clip(0, 255).astype(np.uint8))
+
+
+def known_mean(total: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
+    """Return the mean of the known pixels that each pixel of a smaller picture covers.
+
+    Args:
+        total: Sums (or means) over all covered pixels, the missing ones being 0: (H, W, C).
+        known: The number (or share) of known pixels among them, (H, W).
+
+    Returns:
+        (H, W, C), of the type of `total`; 0 where nothing is known.
+    """
+    return np.asarray(total / np.maximum(known, 1e-6)[:, :, None])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.arrays import Floats, Hole, Pixels
+from aleph.arrays import Floats, Hole, Pixels, rounded
 from aleph.blending.compose import compose, generated_share
 from aleph.config import check_whole
 from aleph.errors import InputError
@@ -258,4 +258,4 @@ def _pasted(picture: Pixels, frames: Sequence[Frame], generated: Floats) -> Pixe
         )
         region = frame.region
         shown[region] += np.clip(alpha, 0, 1) * (frame.back(image, region) - shown[region])
-    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+    return rounded(shown)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import linalg
 
-from aleph.arrays import Doubles, Floats, Hole
+from aleph.arrays import Doubles, Floats, Hole, known_mean, rounded
 from aleph.config import Blending, check_choice
 
 FORGETTING = 25.6
@@ -120,7 +120,7 @@ class Blender:
             fill = (guess + residual)[there]
         else:
             fill = np.asarray(generated, np.float64)[self.hole]
-        filled[self.hole] = np.clip(np.rint(fill), 0, 255).astype(np.uint8)
+        filled[self.hole] = rounded(fill)
         return filled
 
 
@@ -158,7 +158,7 @@ class _Scale:
 
     Attributes:
         inner: Boolean (H, W), what is taken from half the size.
-        known: Known pixels in each 2×2, (H/2, W/2, 1); None if nothing is taken from half the size.
+        known: Known pixels in each 2×2, (H/2, W/2); None if nothing is taken from half the size.
         field: What is solved.
     """
 
@@ -167,7 +167,8 @@ class _Scale:
         if max(hole.shape) > _WHOLE:
             distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
             self.inner = distance > _BAND
-        self.known = _halve((~hole)[:, :, None].astype(np.float64)) if self.inner.any() else None
+        known = (~hole)[:, :, None].astype(np.float64)
+        self.known = _halve(known)[:, :, 0] if self.inner.any() else None
         self.field = _Field(hole & ~self.inner, kappa)
 
 
@@ -176,7 +177,7 @@ def _scales(hole: Hole, kappa: float | None) -> list[_Scale]:
     scales = [_Scale(hole, kappa)]
     while (known := scales[-1].known) is not None:
         kappa = kappa and 2 * kappa
-        scales.append(_Scale(known[:, :, 0] == 0, kappa))
+        scales.append(_Scale(known == 0, kappa))
     return scales
 
 
@@ -191,7 +192,7 @@ def _interpolate(residual: NDArray[np.float64], scales: list[_Scale]) -> None:
     """Replace the residual (H, W, 3) in the hole, where it must be 0, by r̂; in place."""
     scale = scales[0]
     if scale.known is not None:
-        coarse = _halve(residual) / np.maximum(scale.known, 1.0)
+        coarse = known_mean(_halve(residual), scale.known)
         _interpolate(coarse, scales[1:])
         size = (2 * coarse.shape[1], 2 * coarse.shape[0])
         smooth = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)

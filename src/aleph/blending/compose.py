@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.arrays import Floats, Hole, Pixels, Region
+from aleph.arrays import Floats, Hole, Pixels, Region, known_mean, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
 from aleph.config import Blending
-from aleph.frames.frame import Frame
+from aleph.frames.frame import KNOWN_SHARE, Frame
 
 _AT_ONCE = 1 << 21
 """Pixels of a rectangle up to which it is filled in one piece."""
@@ -183,12 +183,12 @@ class _Painter:
         spots = self.own_spots or self.classical_spots
         if not spots:
             return self.image
-        guess = np.rint(self.part.coarse.guess(self.tile.seen)).clip(0, 255).astype(np.uint8)
+        guess = rounded(self.part.coarse.guess(self.tile.seen))
         smooth = without_grain(np.where(self.hole[:, :, None], guess, self.image), spots)
         if self.own_spots:
             return smooth
         share = self.covered[:, :, None]
-        return np.rint(share * self.image + (1 - share) * smooth).astype(np.uint8)
+        return rounded(share * self.image + (1 - share) * smooth)
 
     def _texture(self, rng: np.random.Generator) -> Floats | None:
         """Draw the grain of this tile's hole; None if it lacks none."""
@@ -212,7 +212,7 @@ class _Painter:
             assert self.classical is not None
             painted = self.classical
         if self.texture is not None:
-            painted = np.rint(painted + self.texture).clip(0, 255).astype(np.uint8)
+            painted = rounded(painted + self.texture)
         rows, columns = self.tile.filled
         top, left = rows.start - self.tile.seen[0].start, columns.start - self.tile.seen[1].start
         core = painted[
@@ -250,9 +250,9 @@ class _Coarse:
         least = max(_LEAST_FACTOR, int(np.ceil(np.sqrt(height * width / _COARSE))))
         self.factor = min(max(1, min(height, width) // 4), least)
         mean, share = _shrunk(pixels, hole, rectangle, self.factor)
-        small = np.rint(mean).clip(0, 255).astype(np.uint8)
+        small = rounded(mean)
         level = np.broadcast_to(np.float32(128), small.shape)
-        self.small = Blender(share < 1 / 8, "poisson")(small, level)
+        self.small = Blender(share < KNOWN_SHARE, "poisson")(small, level)
 
     def blender(self, region: Region) -> Blender:
         """Return what carries the finest detail over into a region's hole."""
@@ -292,7 +292,7 @@ def _shrunk(
         size = (stack.shape[1] // factor, stack.shape[0] // factor)
         small = cv2.resize(stack, size, interpolation=cv2.INTER_AREA)
         shares.append(small[:, :, -1])
-        means.append(small[:, :, :-1] / np.maximum(small[:, :, -1:], 1e-6))
+        means.append(known_mean(small[:, :, :-1], small[:, :, -1]))
     return np.concatenate(means), np.concatenate(shares)
 
 

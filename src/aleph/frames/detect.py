@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from aleph.arrays import Hole, Pixels
+from aleph.arrays import Hole, Pixels, known_mean, rounded
+from aleph.frames.frame import KNOWN_SHARE
 from aleph.frames.placement import Placement
 from aleph.models.networks.detector import MULTIPLE
 from aleph.models.zoo import load_detector
@@ -51,9 +52,6 @@ diagonal of nearly the largest of a step of the pyramid."""
 
 _CONTEXT = 0.65
 """Sides of a frame that the network is shown around the cells that it is asked about."""
-
-_KNOWN_SHARE = 1 / 8
-"""A pixel is known to the network if at least this share of what it covers is known."""
 
 _SAME = 0.5
 """Frames whose centres are nearer than this many sides, of the larger, are one."""
@@ -218,8 +216,8 @@ class _Views:
 
 def _shown(total: NDArray[np.floating], share: NDArray[np.floating]) -> Tensor:
     """Return the network's input from sums over known pixels and the known share."""
-    missing = share < _KNOWN_SHARE
-    mean = np.rint(total / np.maximum(share, 1e-6)[:, :, None]).clip(0, 255).astype(np.uint8)
+    missing = share < KNOWN_SHARE
+    mean = rounded(known_mean(total, share))
     hole = torch.from_numpy(missing)[None, None]
     image = to_tensor(mean[None]).masked_fill(hole, 0.0)
     return torch.cat([image, hole.float()], dim=1).contiguous(memory_format=torch.channels_last)
@@ -242,7 +240,7 @@ def _halved(image: Pixels, share: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np
             weight = known.astype(np.float32)
             total = cv2.resize(part * weight[:, :, None], strip, interpolation=cv2.INTER_AREA)
             mean = cv2.resize(weight, strip, interpolation=cv2.INTER_AREA)
-            part = np.rint(total / np.maximum(mean, 1e-6)[:, :, None]).clip(0, 255).astype(np.uint8)
+            part = rounded(known_mean(total, mean))
         smaller[top : top + rows] = cv2.resize(part, strip, interpolation=cv2.INTER_AREA)
     return smaller, shares
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.arrays import Floats, Hole, Pixels, Region
+from aleph.arrays import Floats, Hole, Pixels, Region, known_mean, rounded
 from aleph.errors import InputError
 from aleph.frames.placement import Placement
 
-_KNOWN_SHARE = 1 / 8
+KNOWN_SHARE = 1 / 8
 """A frame's pixel is known if at least this share of what it covers in the picture is known."""
 
 _TOUCHED = 1e-3
@@ -169,7 +169,7 @@ def frame_at(image: Pixels, hole: Hole, placement: Placement, resolution: int) -
     pixels, framed = _means(total, share)
     touched = within - share > _TOUCHED
     caused = framed & touched
-    beyond = within < _KNOWN_SHARE
+    beyond = within < KNOWN_SHARE
     near = caused if caused.any() else touched & ~beyond
     if (near | beyond).all():
         near = np.zeros_like(framed)
@@ -199,14 +199,14 @@ def _bounds(placement: Placement, size: tuple[int, int]) -> Region:
 
 def _means(total: NDArray[Any], share: NDArray[Any]) -> tuple[Pixels, Hole]:
     """Return the means of the known pixels, 0 where there are too few; and where that is."""
-    framed = share < _KNOWN_SHARE
+    framed = share < KNOWN_SHARE
     if framed.all():
         side = len(share)
         raise InputError(
             f"too little of the image is known: at the model's {side}×{side} pixels "
             "nothing is left to go by"
         )
-    mean = np.rint(total / np.maximum(share, 1e-6)[:, :, None]).clip(0, 255).astype(np.uint8)
+    mean = rounded(known_mean(total, share))
     mean[framed] = 0
     return mean, framed
 

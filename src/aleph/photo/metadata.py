@@ -89,7 +89,7 @@ def read_exif(picture: Image.Image) -> tuple[int, bytes]:
             return 1, with_orientation(raw, 1) if raw else b""
     except Exception:  # PIL raises whatever it stumbles over
         orientation = 1 if picture.format in _UPRIGHT else orientation
-        return orientation, _lying(orientation)
+        return orientation, _orientation_exif(orientation)
     return orientation, raw
 
 
@@ -208,7 +208,7 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
     """
     exif, xmp = metadata.exif, metadata.xmp
     if kind == "JPEG":
-        exif = exif if len(exif) < _SEGMENT else _lying(metadata.orientation)
+        exif = exif if len(exif) < _SEGMENT else _orientation_exif(metadata.orientation)
         xmp = xmp if len(xmp) < _SEGMENT else b""
     options: dict[str, Any] = {}
     if kind in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):
@@ -224,8 +224,8 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def _lying(orientation: int) -> bytes:
-    """Return EXIF data that say how the pixels lie, and nothing else; none if they are upright."""
+def _orientation_exif(orientation: int) -> bytes:
+    """Return EXIF data that hold the orientation alone; none if the pixels are upright."""
     if orientation == 1:
         return b""
     exif = Image.Exif()

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aleph.arrays import rounded
+
 
 def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """Convert uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [−1, 1], `channels_last`."""
@@ -19,7 +21,7 @@ def to_pixels(images: Tensor) -> NDArray[np.uint8]:
 
     `to_pixels(to_tensor(x))` is x.
     """
-    return np.rint(to_levels(images)).clip(0, 255).astype(np.uint8)
+    return rounded(to_levels(images))
 
 
 def to_levels(images: Tensor) -> NDArray[np.float32]:
