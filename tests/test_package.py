@@ -3,8 +3,10 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,30 @@ def test_no_function_is_long() -> None:
         and path != SOURCE / "web" / "api.py"
     ]
     assert long == []
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_files_that_contributors_are_sent_to_exist() -> None:
+    named = set(re.findall(r"`((?:src|tests|docs)/[\w./-]+)`", CONTRIBUTING))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_contributors_are_told_the_layers_that_are_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    _, _, table = CONTRIBUTING.partition("| --- | --- |\n")
+    rows = table.partition("\n\n")[0].splitlines()
+    told = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in rows]
+    checked = [re.findall(r"aleph\.(\w+)", layer) for layer in layers[1:]]
+    assert [sorted(names) for names in told] == [sorted(names) for names in _merged(checked)]
+
+
+def _merged(layers: list[list[str]]) -> list[list[str]]:
+    """Put the command line and the web into one row, as the table does."""
+    return [[*layers[0], *layers[1]], *layers[2:]]
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aleph.cli.options import AsJson, Device, Model, Quiet, given, options_of
+from aleph import config
+from aleph.cli.options import AsJson, Device, Model, Quiet, given, one_of, options_of
 from aleph.cli.progress import search_bar, warnings_said
 from aleph.errors import InputError, MaskWarning
 from aleph.search.config import SearchConfig
@@ -47,13 +48,13 @@ Grow = Annotated[
     int | None,
     typer.Option(help="Pixels by which the hole is widened (4 for --mask-color in a JPEG)."),
 ]
-Preset = Annotated[str, typer.Option(help="fast, balanced, thorough or yeh2017.")]
-Blending = Annotated[str | None, typer.Option(help="poisson, matern or paste.")]
+Preset = Annotated[str, typer.Option(help=one_of(config.Preset))]
+Blending = Annotated[str | None, typer.Option(help=one_of(config.Blending))]
 Candidates = Annotated[
     int, typer.Option(help="Different fills to write; further ones as OUT-2, OUT-3, …")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random starts and masks.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Precision = Annotated[str, typer.Option(help=one_of(config.Arithmetic))]
 Frame = Annotated[
     str,
     typer.Option(
@@ -111,11 +112,10 @@ def inpaint(
     """
     if mask is None and mask_color is None:
         raise typer.BadParameter("say what is missing: --mask or --mask-color")
-    from aleph.config import Arithmetic, check_choice
     from aleph.frames.request import read_request
     from aleph.masks.read import Mask
 
-    check_choice("precision", precision, Arithmetic)
+    config.check_choice("precision", precision, config.Arithmetic)
     read_request(frame, eyes)
     marked_by = given(tolerance=tolerance)
     damage = Mask(mask, color=mask_color, invert=invert_mask, grow=grow, **marked_by)

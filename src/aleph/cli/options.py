@@ -93,10 +93,15 @@ def field_help(configuration: type) -> dict[str, str]:
 def _option(names: Sequence[str], kind: Any, text: str, default: str) -> Any:  # noqa: ANN401
     """Return the annotated type of an option whose values are of a type, or None."""
     if get_origin(kind) is Literal:
-        text, kind = f"{text} One of {', '.join(get_args(kind))}.", str
+        text, kind = f"{text} {one_of(kind)}", str
     if default:
         text = f"{text}  [default: {default}]"
     return Annotated[kind | None, typer.Option(*names, help=text)]
+
+
+def one_of(choices: Any) -> str:  # noqa: ANN401 - a typing Literal
+    """Return the help that lists the values of a `Literal` type."""
+    return f"One of {', '.join(get_args(choices))}."
 
 
 def _flag(name: str, kind: Any) -> str:  # noqa: ANN401 - any type of a field
