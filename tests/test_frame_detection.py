@@ -18,7 +18,7 @@ from torch import Tensor
 from aleph.arrays import Pixels
 from aleph.demo import FACE, scratches
 from aleph.errors import InputError, ModelError
-from aleph.frames.detect import Found, find_frames
+from aleph.frames.detect import Detection, find_frames
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.models.config import ModelConfig
@@ -437,7 +437,7 @@ def test_the_portraits_face_is_found_however_damaged(
     assert len(found) == 1
 
 
-def best(found: list[Found]) -> Placement:
+def best(found: list[Detection]) -> Placement:
     assert found, "no face was found"
     return found[0].placement
 

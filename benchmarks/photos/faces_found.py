@@ -29,7 +29,7 @@ from skimage import data
 from aleph.arrays import Hole, Pixels
 from aleph.datasets import find_sources, load_squares
 from aleph.demo import scratches
-from aleph.frames.detect import THRESHOLD, Found, find_frames
+from aleph.frames.detect import THRESHOLD, Detection, find_frames
 from aleph.frames.placement import EYES, Placement
 from aleph.masks.named import named_hole
 from aleph.models.zoo import DEFAULT_DETECTOR, load_detector
@@ -276,7 +276,7 @@ def main() -> None:
     cascade = Cascade()
 
     def detected(image: Pixels, hole: Hole) -> list[Placement]:
-        found: list[Found] = find_frames(detector, image, hole, threshold=options.threshold)
+        found: list[Detection] = find_frames(detector, image, hole, threshold=options.threshold)
         return [one.placement for one in found]
 
     methods: dict[str, Locate] = {options.detector: detected}

@@ -13,7 +13,7 @@ from aleph.search.config import SearchConfig
 
 @dataclass(frozen=True)
 class Settings(Serialisable):
-    """Everything that decides a fill besides the model, the picture and the seed.
+    """All settings of a fill: with the model, the picture, the mask and the seed they decide it.
 
     Attributes:
         search: The search.
@@ -71,7 +71,7 @@ PRESETS: dict[str, dict[str, Settings]] = {
         "yeh2017": _YEH,
     },
 }
-"""What the presets mean for each kind of model: one that starts anywhere searches longer."""
+"""The presets of each kind of model; a search from random codes needs more steps."""
 
 
 def resolve_settings(

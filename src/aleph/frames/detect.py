@@ -1,9 +1,9 @@
-"""Detection: which frames of a damaged photo hold an object of the class that a model fills.
+"""Detection: where in a damaged photo objects of the class that a model fills are.
 
-A detector looks at the surroundings of the hole at every size, half an octave apart, and then twice
-more at every frame that it found, turned upright and scaled to the size that it knows best. Time
-and memory grow with the hole and its surroundings; of the rest of a photo only halved copies are
-made.
+The detector runs over the surroundings of the hole in an image pyramid with two levels per octave.
+Each candidate is then refined twice: the detector runs on a crop around it, turned upright and
+scaled to the resolution that the detector was trained at. Time and memory grow with the hole and
+its surroundings; the rest of the photo is only halved for the pyramid.
 """
 
 from __future__ import annotations
@@ -34,40 +34,40 @@ SMALLEST = 40
 """Side in pixels of the smallest frames that are looked for."""
 
 SMALLEST_SHARE = 1 / 80
-"""The same as a share of a photo's longer side; whichever is more."""
+"""The same as a share of the photo's longer side; the larger of the two counts."""
 
 _CANDIDATE = 0.2
-"""Score from which a place is looked at again."""
+"""Score from which a detection is refined."""
 
 _MOST_CANDIDATES = 32
 _STEP = math.sqrt(2)
-"""Ratio of the sizes of two steps of the pyramid."""
+"""Ratio of the frame sizes of two neighbouring levels of the pyramid."""
 
 _TILE = 320
-"""Pixels across the cells that one pass of the network is asked about."""
+"""Side in pixels, at the detector's scale, of the part that one pass of the network covers."""
 
 _REACH = 0.8
-"""Sides of a frame from the hole within which the centres of frames that touch it lie: half the
-diagonal of nearly the largest of a step of the pyramid."""
+"""Distance from the hole, in sides of a frame, within which the centres of all frames that touch it
+lie: half the diagonal of nearly the largest frame of a pyramid level."""
 
 _CONTEXT = 0.65
-"""Sides of a frame that the network is shown around the cells that it is asked about."""
+"""Margin around that part that the network also sees, in sides of a frame."""
 
 _SAME = 0.5
-"""Frames whose centres are nearer than this many sides, of the larger, are one."""
+"""Two frames are one object if their centres are nearer than this, in sides of the larger."""
 
 _ROUNDS = 2
-"""Second looks at a candidate; each is taken at what the one before saw."""
+"""How often a candidate is refined; each time the crop follows the last result."""
 
 _AT_ONCE = 16
-"""Frames looked at in one pass of the network."""
+"""Crops in one pass of the network."""
 
 _STEEPEST = 60.0
-"""Degrees beyond which no frame is believed: upside down it would be found elsewhere."""
+"""Tilt in degrees beyond which a detection is rejected; the network is trained on up to 50."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Detection:
     """A frame that a detector found.
 
     Attributes:
@@ -80,28 +80,28 @@ class Found:
 
 
 class Detect(Protocol):
-    """What finds frames in a picture of the right size; `aleph.models.model.Detector` is one."""
+    """A detection network at its own scale; `aleph.models.model.Detector` is one."""
 
     @property
     def resolution(self) -> int:
-        """Side in pixels at which frames are known."""
+        """Side in pixels of the frames that it was trained to find."""
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (N, h, w) and frames (N, h, w, 4) for pictures (N, 4, H, W)."""
 
 
-Finder = Callable[[Pixels, Hole], Sequence[Found]]
+Finder = Callable[[Pixels, Hole], Sequence[Detection]]
 """Finds a model's frames in a photo, uint8 (H, W, 3), with a hole, boolean (H, W); best first."""
 
 
 def find_frames(
     detect: Detect, image: Pixels, hole: Hole, *, threshold: float = THRESHOLD
-) -> list[Found]:
+) -> list[Detection]:
     """Find the frames that touch a photo's hole.
 
     Args:
         detect: The detector.
-        image: uint8 (H, W, 3); its values in the hole are not looked at.
+        image: uint8 (H, W, 3); its values in the hole are ignored.
         hole: Boolean (H, W), True = missing.
         threshold: Score from which a frame is reported.
 
@@ -110,14 +110,14 @@ def find_frames(
     """
     if not hole.any():
         return []
-    views = _Views(image, hole)
-    candidates: list[Found] = []
+    pyramid = _Pyramid(image, hole)
+    candidates: list[Detection] = []
     for side in _sides(hole.shape):
         for region in _regions(hole, side, _TILE / detect.resolution * side):
-            candidates += _look_around(detect, views, region, side)
+            candidates += _detect_at_level(detect, pyramid, region, side)
     found = _distinct(candidates)[:_MOST_CANDIDATES]
     for _ in range(_ROUNDS):
-        found = _distinct(_look_again(detect, views, found))
+        found = _distinct(_refine(detect, pyramid, found))
     return [f for f in found if f.score >= threshold and _credible(f.placement, hole)]
 
 
@@ -126,7 +126,7 @@ def _smallest(shape: tuple[int, int]) -> float:
 
 
 def _sides(shape: tuple[int, int]) -> Iterator[float]:
-    """Yield the sides that frames are looked for with, up to the whole photo's."""
+    """Yield the frame sides of the pyramid levels, from the smallest up to the whole photo's."""
     side = _smallest(shape) * _STEP
     while side < max(shape) * _STEP:
         yield side
@@ -175,27 +175,29 @@ def _around(hole: Hole, box: Box, reach: float) -> Box | None:
     )
 
 
-class _Views:
-    """A photo and its halved copies, of which parts are shown to a detector.
+class _Pyramid:
+    """The pyramid of a photo, from which crops for the detector are taken.
 
-    Each copy is (uint8 (h, w, 3) means of the known pixels, uint8 (h, w) known share · 255).
+    Each level is (uint8 (h, w, 3) means of the known pixels, uint8 (h, w) known share · 255), half
+    as large as the one before.
     """
 
     def __init__(self, image: Pixels, hole: Hole) -> None:
-        self.copies = [(image, (~hole).view(np.uint8) * np.uint8(255))]
-        while max(self.copies[-1][1].shape) > 96 and min(self.copies[-1][1].shape) > 1:
-            self.copies.append(_halved(*self.copies[-1]))
+        self.levels = [(image, (~hole).view(np.uint8) * np.uint8(255))]
+        while max(self.levels[-1][1].shape) > 96 and min(self.levels[-1][1].shape) > 1:
+            self.levels.append(_halved(*self.levels[-1]))
 
-    def show(self, corner: Placement, width: int, height: int) -> Tensor:
-        """Return what a detector is shown of a part: float32 (1, 4, height, width).
+    def crop(self, corner: Placement, width: int, height: int) -> Tensor:
+        """Return a crop as the detector's input: float32 (1, 4, height, width).
 
         Args:
-            corner: Its upper left pixel: where that lies, how large it is, how the part is turned.
-            width: Pixels of the part.
-            height: The same.
+            corner: Placement of the crop's upper left pixel in the photo; its side and angle are
+                the scale and the rotation of the whole crop.
+            width: Width of the crop in its own pixels.
+            height: Height of the crop in its own pixels.
         """
-        level = min(max(int(math.log2(max(corner.side, 1.0))), 0), len(self.copies) - 1)
-        image, share = self.copies[level]
+        level = min(max(int(math.log2(max(corner.side, 1.0))), 0), len(self.levels) - 1)
+        image, share = self.levels[level]
         matrix = corner.matrix * 0.5**level  # of the unit square, so from pixel to pixel
         ends = np.array([[0, 0], [width, 0], [width, height], [0, height]])
         spots = ends @ matrix[:, :2].T + matrix[:, 2]
@@ -204,17 +206,17 @@ class _Views:
         cut = np.s_[low[1] : high[1], low[0] : high[0]]
         known = share[cut].astype(np.float32) / 255
         if not known.size:
-            return _shown(np.zeros((height, width, 3)), np.zeros((height, width)))
+            return _as_input(np.zeros((height, width, 3)), np.zeros((height, width)))
         matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5 - low
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         weighted = image[cut] * known[:, :, None]
         total = cv2.warpAffine(weighted, matrix, (width, height), flags=how)
-        return _shown(
+        return _as_input(
             np.asarray(total), np.asarray(cv2.warpAffine(known, matrix, (width, height), flags=how))
         )
 
 
-def _shown(total: NDArray[np.floating], share: NDArray[np.floating]) -> Tensor:
+def _as_input(total: NDArray[np.floating], share: NDArray[np.floating]) -> Tensor:
     """Return the network's input from sums over known pixels and the known share."""
     missing = share < KNOWN_SHARE
     mean = rounded(known_mean(total, share))
@@ -224,7 +226,7 @@ def _shown(total: NDArray[np.floating], share: NDArray[np.floating]) -> Tensor:
 
 
 def _halved(image: Pixels, share: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np.uint8]]:
-    """Halve a copy, strip by strip; no missing pixel bleeds into a known one.
+    """Halve a level, strip by strip; missing pixels do not bleed into known ones.
 
     An odd last row or column is left out.
     """
@@ -245,8 +247,10 @@ def _halved(image: Pixels, share: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np
     return smaller, shares
 
 
-def _look_around(detect: Detect, views: _Views, region: Box, side: float) -> list[Found]:
-    """Return the candidates of about `side` whose centres lie in a region."""
+def _detect_at_level(
+    detect: Detect, pyramid: _Pyramid, region: Box, side: float
+) -> list[Detection]:
+    """Return the detections at the pyramid level of frames of `side` in a region's surroundings."""
     unit = side / detect.resolution
     context = _CONTEXT * side
     left, top = region[0] - context, region[1] - context
@@ -254,11 +258,11 @@ def _look_around(detect: Detect, views: _Views, region: Box, side: float) -> lis
         math.ceil((end - begin + context) / unit / MULTIPLE) * MULTIPLE
         for begin, end in ((left, region[2]), (top, region[3]))
     )
-    scores, frames = detect(views.show(_pixel(left, top, unit, 0.0), width, height))
+    scores, frames = detect(pyramid.crop(_pixel(left, top, unit, 0.0), width, height))
     peaks = scores == functional.max_pool2d(scores[:, None], 3, 1, 1)[:, 0]
     wanted = peaks & (scores >= _CANDIDATE)
     return [
-        Found(Placement(left + x * unit, top + y * unit, size * unit, angle), score)
+        Detection(Placement(left + x * unit, top + y * unit, size * unit, angle), score)
         for (x, y, size, angle), score in zip(
             frames[wanted].tolist(), scores[wanted].tolist(), strict=True
         )
@@ -271,38 +275,36 @@ def _pixel(left: float, top: float, unit: float, angle: float) -> Placement:
     return Placement(left - float(corner[0]), top - float(corner[1]), unit, angle)
 
 
-def _look_again(detect: Detect, views: _Views, found: list[Found]) -> list[Found]:
-    """Look at frames, upright and of the size that is known best, and at their mirror images.
+def _refine(detect: Detect, pyramid: _Pyramid, found: list[Detection]) -> list[Detection]:
+    """Refine detections on upright crops at the detector's own scale and on their mirror images.
 
     Returns:
-        As many frames; their scores are the geometric means of the old and the new.
+        As many detections; a score is the geometric mean of the two new ones and twice the old.
     """
-    again: list[Found] = []
+    again: list[Detection] = []
     for first in range(0, len(found), _AT_ONCE):
         some = found[first : first + _AT_ONCE]
         arounds = [replace(one.placement, side=2 * one.placement.side) for one in some]
-        shown = torch.cat(
-            [_show_upright(views, around, 2 * detect.resolution) for around in arounds]
+        crops = torch.cat(
+            [_upright_crop(pyramid, around, 2 * detect.resolution) for around in arounds]
         )
-        scores, frames = detect(torch.cat([shown, shown.flip(3)]))
-        looks = [_central(s, f) for s, f in zip(scores, frames, strict=True)]
-        for old, around, one, mirrored in zip(
-            some, arounds, looks, looks[len(some) :], strict=False
-        ):
-            placement = _mean_look(around, one, mirrored, 2 * detect.resolution)
-            again.append(Found(placement, (old.score**2 * one.score * mirrored.score) ** 0.25))
+        scores, frames = detect(torch.cat([crops, crops.flip(3)]))
+        seen = [_central(s, f) for s, f in zip(scores, frames, strict=True)]
+        for old, around, one, mirrored in zip(some, arounds, seen, seen[len(some) :], strict=False):
+            placement = _mean_detection(around, one, mirrored, 2 * detect.resolution)
+            again.append(Detection(placement, (old.score**2 * one.score * mirrored.score) ** 0.25))
     return again
 
 
-def _show_upright(views: _Views, around: Placement, pixels: int) -> Tensor:
+def _upright_crop(pyramid: _Pyramid, around: Placement, pixels: int) -> Tensor:
     left, top = around.corners[0]
     corner = _pixel(float(left), float(top), around.side / pixels, around.angle)
-    return views.show(corner, pixels, pixels)
+    return pyramid.crop(corner, pixels, pixels)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one look at a frame says: a score, and the frame in pixels of what was shown."""
+class _InCrop:
+    """A detection in a crop: its score, and the frame in pixels of the crop."""
 
     score: float
     x: float
@@ -311,14 +313,14 @@ class _Look:
     angle: float
 
 
-def _mean_look(around: Placement, one: _Look, mirrored: _Look, pixels: int) -> Placement:
-    """Return where the mean of a look and one at the mirror image lies in the photo.
+def _mean_detection(around: Placement, one: _InCrop, mirrored: _InCrop, pixels: int) -> Placement:
+    """Return the mean of a detection in a crop and one in its mirror image, in the photo.
 
     Args:
-        around: The square that was looked at.
-        one: What was seen.
-        mirrored: What was seen in the mirror image.
-        pixels: Side of what was looked at.
+        around: Placement of the crop.
+        one: The detection in the crop.
+        mirrored: The detection in the crop's mirror image.
+        pixels: Side of the crop in its own pixels.
     """
     x, y = (one.x + pixels - mirrored.x) / 2, (one.y + mirrored.y) / 2
     spot = around.points(np.array([[x, y]]) / pixels)[0]
@@ -327,8 +329,8 @@ def _mean_look(around: Placement, one: _Look, mirrored: _Look, pixels: int) -> P
     return Placement(float(spot[0]), float(spot[1]), side, angle)
 
 
-def _central(scores: Tensor, frames: Tensor) -> _Look:
-    """Return the best score near the middle of a view, and the mean frame of the cells around it.
+def _central(scores: Tensor, frames: Tensor) -> _InCrop:
+    """Return the best score near the middle of a crop, and the mean frame of the cells around it.
 
     Args:
         scores: (h, w).
@@ -343,25 +345,25 @@ def _central(scores: Tensor, frames: Tensor) -> _Look:
     x, y, side, angle = (
         (frames[near].reshape(-1, 4) * weight).sum(dim=0) / weight.sum().clamp(min=1e-9)
     ).tolist()
-    return _Look(float(scores[row, column]), x, y, side, angle)
+    return _InCrop(float(scores[row, column]), x, y, side, angle)
 
 
-def _distinct(found: list[Found]) -> list[Found]:
-    """Return the frames, best first, less those that a better one stands for."""
-    kept: list[Found] = []
+def _distinct(found: list[Detection]) -> list[Detection]:
+    """Return the frames, best first, without those of an object that a better one has found."""
+    kept: list[Detection] = []
     for one in sorted(found, key=lambda f: -f.score):
-        if not any(_alike(one.placement, other.placement) for other in kept):
+        if not any(_same_object(one.placement, other.placement) for other in kept):
             kept.append(one)
     return kept
 
 
-def _alike(one: Placement, other: Placement) -> bool:
+def _same_object(one: Placement, other: Placement) -> bool:
     apart = math.hypot(one.x - other.x, one.y - other.y)
     return apart < _SAME * max(one.side, other.side)
 
 
 def _credible(placement: Placement, hole: Hole) -> bool:
-    """Return whether a frame is of a size and tilt that is looked for, and touches the hole."""
+    """Return whether a frame has a size and tilt that are searched for, and touches the hole."""
     fits = placement.side >= _smallest(hole.shape) / _STEP and abs(placement.angle) <= _STEEPEST
     return fits and _touches(placement, hole)
 

@@ -1,4 +1,4 @@
-"""Framing: where the square that a model sees lies in a picture; there and back."""
+"""Frames: cutting the square that a model sees out of a picture, and warping it back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FEATHER = 0.06
 """Width of a frame's rim over which its content fades out, in sides."""
 
 _MARGIN = 4
-"""Pixels of the frame around a region that its enlargement looks at."""
+"""Pixels of the frame around a region that its interpolation needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class Frame:
     Attributes:
         pixels: uint8 (R, R, 3), R the model's resolution; means of known pixels only.
         hole: Boolean (R, R), True = missing: by the mask, or beyond the picture's border.
-        near: Boolean (R, R), the pixels that distances are measured to: the hole or, where
-            scaling made a fine hole vanish, the pixels that it touches.
+        near: Boolean (R, R), the pixels that the context weights measure distances to: the hole
+            or, where scaling made a fine hole vanish, the pixels that it touches.
         size: (height, width) of the picture.
         placement: Where the frame lies in the picture.
         beyond: Boolean (R, R), what lies beyond the picture's border.
@@ -73,9 +73,9 @@ class Frame:
 
     @cached_property
     def alpha(self) -> Floats:
-        """How far the frame's content is to be seen, float32 (R, R): 1 inside, 0 at its edges.
+        """Opacity of the frame's content, float32 (R, R): 1 inside, falling to 0 at its edges.
 
-        Edges along the picture's border and beyond do not fade: the picture ends there.
+        Edges along the picture's border and beyond it do not fade: the picture ends there.
         """
         side, rim = self.resolution, 2
         steps = (np.arange(-rim, side + rim) + 0.5) / side
@@ -95,10 +95,10 @@ class Frame:
 
         Args:
             generated: Float (R, R, 3) or (R, R).
-            region: The rectangle of the picture that is asked for; by default all of it.
+            region: The rectangle of the picture to return; by default all of it.
 
         Returns:
-            float32 (h, w, 3) or (h, w) of the region; beyond the frame its edges go on.
+            float32 (h, w, 3) or (h, w) of the region; beyond the frame its edge is repeated.
         """
         height, width = self.size
         if self.whole and region in (None, (slice(0, height), slice(0, width))):
@@ -113,7 +113,7 @@ def frame_whole(image: Pixels, hole: Hole, resolution: int) -> Frame:
     """Frame the whole of a square picture.
 
     Args:
-        image: uint8 (H, W, 3); its values in the hole are not looked at.
+        image: uint8 (H, W, 3); its values in the hole are ignored.
         hole: Boolean (H, W).
         resolution: Side of the model's frame in pixels.
 
@@ -145,10 +145,10 @@ def frame_at(image: Pixels, hole: Hole, placement: Placement, resolution: int) -
     """Frame a square of a picture, turned and scaled; it may reach beyond the picture's border.
 
     A pixel of the frame is the mean of the known pixels that it covers, each found by a linear
-    filter where the picture is enlarged. Only the picture's part under the frame is looked at.
+    filter where the picture is enlarged. Only the part of the picture under the frame is read.
 
     Args:
-        image: uint8 (H, W, 3); its values in the hole are not looked at.
+        image: uint8 (H, W, 3); its values in the hole are ignored.
         hole: Boolean (H, W).
         placement: Where the frame lies.
         resolution: Side of the model's frame in pixels.
@@ -198,7 +198,7 @@ def _bounds(placement: Placement, size: tuple[int, int]) -> Region:
 
 
 def _means(total: NDArray[Any], share: NDArray[Any]) -> tuple[Pixels, Hole]:
-    """Return the means of the known pixels, 0 where there are too few; and where that is."""
+    """Return the means of the known pixels, 0 where too few are known, and where that is."""
     framed = share < KNOWN_SHARE
     if framed.all():
         side = len(share)
@@ -214,8 +214,8 @@ def _means(total: NDArray[Any], share: NDArray[Any]) -> tuple[Pixels, Hole]:
 def _warp(values: Floats, placement: Placement, resolution: int) -> Floats:
     """Bring (H, W, C) into a frame (R, R, C), averaged where it is shrunk; 0 beyond the border.
 
-    First whole blocks are averaged, then the rest of the way is sampled 2 to 4 times as finely as
-    the frame and averaged too, so that nothing aliases at any scale and angle.
+    First whole blocks are averaged, then the result is sampled 2 to 4 times as finely as the frame
+    and averaged again, so that nothing aliases at any scale and angle.
     """
     block = max(1, int(placement.side / resolution / 2))
     height, width, channels = values.shape
@@ -242,9 +242,10 @@ def _warp(values: Floats, placement: Placement, resolution: int) -> Floats:
 
 
 def _unwarp(values: Floats, placement: Placement, region: Region) -> Floats:
-    """Bring (R, R, …) of a frame into a region of the picture; its edges go on beyond it.
+    """Bring (R, R, …) of a frame into a region of the picture; its edge is repeated beyond it.
 
-    The part that is needed is enlarged by a whole factor first: OpenCV warps to 1/32 pixel only.
+    The part that is needed is enlarged by a whole factor first, because OpenCV rounds positions to
+    1/32 of a pixel.
     """
     rows, columns = region
     if placement.side < len(values):

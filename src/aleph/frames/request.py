@@ -1,4 +1,4 @@
-"""What a user says about where the frames of a photo lie."""
+"""Reading the user's options that say where the frames of a photo lie."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class FrameRequest:
 
     @property
     def searches(self) -> bool:
-        """Whether frames are to be found."""
+        """Whether frames are to be detected."""
         return not self.eyes and self.frame in ("auto", "face")
 
 
 def read_request(frame: FrameLike = "auto", eyes: Sequence[EyesLike] | None = None) -> FrameRequest:
-    """Read what a user has said about the frames.
+    """Read the options `frame` and `eyes`.
 
     Raises:
         InputError: if it is neither a known word nor four numbers that make a box, or two eyes.

@@ -1,7 +1,7 @@
-"""Choosing: which frames of a photo are to be searched, and which the search has shown to be none.
+"""Which frames of a photo are searched, and which of them are dropped after the search.
 
-Frames are given by the user, as eyes or a box, or found by the model's detector; the search is the
-judge of what was found: a frame whose known pixels the generator cannot explain holds no face.
+Frames are given by the user, as eyes or a box, or found by the model's detector. The search then
+verifies a detection: a frame whose known pixels the generator cannot reproduce holds no face.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ How = Literal["whole", "square", "box", "eyes", "detector"]
 eyes that the user gave, or the model's detector."""
 
 MOST_UNEXPLAINED: dict[ModelKind, float] = {"amortised": 0.40, "dcgan": 1.03}
-"""Share of the known pixels' variation that G(ẑ) may miss where it has found a face: some 98 of 100
-damaged faces stay, placed exactly or 6 % of the side beside it, and of squares of pictures without
-a face 4 of 5 are dropped (2 of 3 by a `dcgan`): see docs/photos.md."""
+"""Largest fraction of the known pixels' variance that G(ẑ) may leave unexplained in a frame that
+holds a face. About 98 of 100 damaged faces stay below, placed exactly or 6 % of the side beside it,
+and of squares without a face 4 of 5 are above (2 of 3 with a `dcgan`): see docs/photos.md."""
 
 _LIKE_WHOLE = 0.12
 """Mean distance of the corners, in sides, up to which a frame in a square photo is all of it."""
 
 _CROP = 2
-"""Sides of the model's resolution up to which a square photo in which no other frame is found is
-taken for a crop of what the model knows, and never dropped: half of it may be missing."""
+"""A square photo of up to this many times the model's resolution, in which no other frame is found,
+is taken for a crop of an object of the model's class; it is never dropped, for half of it may be
+missing."""
 
 _LEAST_KNOWN = 0.05
-"""Share of a detected frame that must be known: the judge needs something to judge by."""
+"""Share of a detected frame that must be known, so that the search can verify it."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,10 @@ class FrameCandidate:
     Attributes:
         frame: What the model sees.
         how: How it was found.
-        limit: Share of the known pixels' variation from which on it is dropped if G(ẑ) misses it;
-            None if it stays, whatever the search says.
-        score: The detector's certainty; None for frames of other kinds.
-        unexplained: What the search has said: the share of the known pixels' variation that G(ẑ)
-            misses; None before.
+        limit: The frame is dropped if `unexplained` exceeds this; None if it is never dropped.
+        score: The detector's score, 0 to 1; None for frames that were found otherwise.
+        unexplained: Fraction of the known pixels' variance that G(ẑ) leaves unexplained; None
+            before the search.
         diverged: Whether no start of its search ended with finite losses.
     """
 
@@ -66,7 +66,7 @@ class FrameCandidate:
 
     @property
     def dropped(self) -> bool:
-        """Whether it is not used: the search diverged, or has shown that it holds no face."""
+        """Whether it is not used: its search diverged, or G(ẑ) leaves too much unexplained."""
         if self.diverged:
             return True
         if self.limit is None or self.unexplained is None:
@@ -74,19 +74,19 @@ class FrameCandidate:
         return self.unexplained > self.limit
 
     def judged(self, generated: NDArray[np.float32]) -> FrameCandidate:
-        """Return it with what the search has said of it, G(ẑ) being float (R, R, 3)."""
+        """Return it with `unexplained` measured on G(ẑ), float (R, R, 3) in 0 to 255."""
         return replace(self, unexplained=variance_unexplained(self.frame, generated))
 
 
 def select_frames(
     pixels: Pixels, hole: Hole, request: FrameRequest, config: ModelConfig, find: Finder | None
 ) -> list[FrameCandidate]:
-    """Return the frames of a photo that are to be searched: those that the hole touches.
+    """Return the frames of a photo to be searched: those that the hole touches.
 
     Args:
         pixels: uint8 (H, W, 3).
         hole: Boolean (H, W).
-        request: What the user has said.
+        request: Which frames the user asks for.
         config: The model's configuration.
         find: The model's detector; None if it has none. Its frames then are the whole of a square
             photo, and of any other the largest square that lies over most of the hole.
@@ -117,7 +117,7 @@ def select_frames(
 def _detected(
     pixels: Pixels, hole: Hole, request: FrameRequest, resolution: int, limit: float, find: Finder
 ) -> list[FrameCandidate]:
-    """Return what the detector finds; for a square photo maybe all of it, if that is wished for."""
+    """Return the detector's frames, or the whole of a square photo in which it finds no other."""
     tried = [(found.placement, found.score) for found in find(pixels, hole)]
     detected = _tried(pixels, hole, tried, "detector", resolution, limit)
     if request.frame == "face" or hole.shape[0] != hole.shape[1]:
@@ -146,7 +146,7 @@ def _tried(
     resolution: int,
     limit: float,
 ) -> list[FrameCandidate]:
-    """Return the frames that may be searched, leaving out those of which too little is known."""
+    """Return the frames that the hole touches and of which enough is known."""
     tried = []
     for place, score in places:
         try:
@@ -180,7 +180,7 @@ def largest_square(hole: Hole) -> Placement:
 
 
 def variance_unexplained(frame: Frame, generated: NDArray[np.float32]) -> float:
-    """Return the share of the known pixels' variation that a generated frame misses.
+    """Return the fraction of the known pixels' variance that a generated frame leaves unexplained.
 
     The mean squared difference from the known pixels over their variance, colour by colour; 0 is
     perfect agreement, 1 no better than their mean colour.

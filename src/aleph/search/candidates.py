@@ -25,7 +25,7 @@ class SearchRecorder:
         self.kept: list[NDArray[np.uint8]] = []
 
     def __call__(self, step: SearchStep) -> None:
-        """Keep what a step shows, if it is one of those wanted, and pass it on."""
+        """Keep the images of a step, if it is one of those to be kept, and pass the step on."""
         if step.step in self.wanted:
             flat = to_pixels(step.generated.flatten(0, 1).nan_to_num(0.0))
             self.kept.append(flat.reshape(*step.generated.shape[:2], *flat.shape[1:]))
@@ -35,7 +35,13 @@ class SearchRecorder:
 
 @dataclass(frozen=True)
 class CandidateFrames:
-    """What one candidate shows in the frames of a picture."""
+    """One candidate fill of a picture, frame by frame.
+
+    Attributes:
+        generated: G(ẑ) of each frame, float32 (R, R, 3) in 0 to 255.
+        z: ẑ of each frame, float32 (latent_dim,).
+        losses: By name, the mean over the frames.
+    """
 
     generated: list[NDArray[np.float32]]
     z: list[NDArray[np.float32]]
@@ -43,7 +49,10 @@ class CandidateFrames:
 
 
 class RankedStarts:
-    """The rows of a finished search, one per frame; or none, if there was no frame."""
+    """A finished search: a row for each frame, and the order of its starts by their losses.
+
+    It has no rows if there was no frame to search.
+    """
 
     def __init__(self, result: SearchResult | None, recorder: SearchRecorder | None) -> None:
         self._result, self._recorder = result, recorder
@@ -76,7 +85,7 @@ class RankedStarts:
         return {name: float(value[row, start]) for name, value in self.result.losses.items()}
 
     def fill(self, rows: Sequence[int], rank: int) -> CandidateFrames:
-        """Return what the starts of a rank show in some rows, losses averaged over them."""
+        """Return a candidate: in each of some rows the start of that rank, 0 the best."""
         chosen = [(row, self.best(row)[rank]) for row in rows]
         if not chosen:
             return CandidateFrames([], [], {})
@@ -99,7 +108,7 @@ class RankedStarts:
         }
 
     def recorded(self, rows: Sequence[int]) -> NDArray[np.uint8] | None:
-        """Return what was kept of the best starts: uint8 (steps kept, rows, R, R, 3)."""
+        """Return the recorded images of the best starts: uint8 (steps kept, rows, R, R, 3)."""
         if self._recorder is None or not rows:
             return None
         best = [self.best(row)[0] for row in rows]

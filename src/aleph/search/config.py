@@ -16,15 +16,16 @@ class SearchConfig(Serialisable):
             `aleph.search.weighting`).
         norm: Distance between the weighted known pixels and the generated ones.
         prior_weight: λ, weight of the prior loss; at 0 the discriminator is not evaluated.
-        latent_weight: μ, weight of the latent term: how far z is from where it is expected.
+        latent_weight: μ, weight of the latent term: the squared distance of z from the encoder's
+            posterior, or from the prior if the search starts at random.
         steps: Adam steps on z. More steps than a preset has are made smaller if the search starts
             at the encoder's estimate and no `learning_rate` is given.
         learning_rate: Adam's step size at the first step.
         learning_rate_end: Step size at the last step as a share of the first (cosine between).
         start: Where the search starts: at the encoder's estimate of z, where the model has an
             encoder, or at random draws from the prior.
-        starts: Starts per image, searched together; the one with the lowest loss is kept.
-        clip: Clip z to [−1, 1] after each step where the prior is bounded there.
+        starts: Starts per image, searched together; the one that ends with the lowest loss is kept.
+        clip: Clip z to [−1, 1] after each step, if the model's prior is uniform there.
         patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.
     """
 

@@ -1,8 +1,8 @@
 """Latent search: ẑ = argmin_z L_c(z | y, M) + λ L_p(z) + μ |z|² (Yeh et al. 2017, eq. 6).
 
-Opens no file, prints nothing; reports through a callback. Batched over images and starts, with
-the gradient taken to z alone. Every image's search is its own: the same image gets the same result
-in any batch, up to the rounding of batched arithmetic.
+Adam runs on a batch of codes, one for every start of every image; the networks stay as they are.
+Images do not influence each other: an image gets the same result in any batch, up to the rounding
+of batched arithmetic. Progress is reported through a callback; no file is read or written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _IMPROVEMENT = 1e-3
 
 @dataclass(frozen=True)
 class SearchStep:
-    """What the callback is given: the state before the update of this step.
+    """What the callback is given: the state of a search before the update of a step.
 
     Attributes:
         step: From 0 (the start) to `steps`.
@@ -49,7 +49,7 @@ OnStep = Callable[[SearchStep], None]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The best state seen of every start of every image.
+    """The state of the lowest total loss of every start of every image.
 
     Attributes:
         z: ẑ, float32 (N, K, latent_dim).
@@ -78,7 +78,7 @@ def latent_search(
     bounded: bool = False,
     on_step: Callable[[SearchStep], None] | None = None,
 ) -> SearchResult:
-    """Search the latent codes whose images agree best with what is known.
+    """Search the latent codes whose images agree best with the known pixels.
 
     Args:
         generator: z (n, latent_dim) → images (n, 3, H, W) in [−1, 1], weights frozen.
@@ -86,15 +86,14 @@ def latent_search(
         target: The damaged images y, float32 (N, 3, H, W) in [−1, 1].
         weight: The context weights W, float32 (N, 1, H, W), zero in the hole.
         start: Where to start, float32 (N, K, latent_dim): K starts per image.
-        config: The search's settings; `config.starts` is K's business, not looked at here.
-        anchor: Where the latent term pulls each code to; by default the prior's centre.
+        config: The settings of the search. K is taken from `start`; `config.starts` is not read.
+        anchor: What the latent term measures the distance of each code from; N(0, 1) by default.
         bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
         on_step: Called with every step's state, the start's included; what it raises ends the
             search.
 
     Returns:
-        For every start the state of the lowest total loss. A search that meets a loss that is no
-        number stays at the best state it has seen.
+        For every start the state of the lowest total loss; a NaN counts as the highest.
     """
     objective = _Objective(
         generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor()
@@ -104,7 +103,7 @@ def latent_search(
     best = _Best(len(z))
     rows: list[dict[str, Tensor]] = []
     for step in range(config.steps + 1):
-        with torch.set_grad_enabled(step < config.steps):  # after the last step nobody descends
+        with torch.set_grad_enabled(step < config.steps):  # no step follows the last loss
             losses, generated = objective(z)
         rows.append({name: value.detach() for name, value in losses.items()})
         best.update(rows[-1], generated.detach(), z.detach())
@@ -134,7 +133,7 @@ def learning_rate_at(step: int, config: SearchConfig) -> float:
 
 
 class _Objective:
-    """The total loss of a flat batch of N · K codes."""
+    """The losses of a batch of N · K codes: K starts for each of N images."""
 
     def __init__(
         self,
@@ -151,7 +150,7 @@ class _Objective:
         self.generator = generator
         self.discriminator = discriminator
         self.images, self.starts = len(target), starts
-        # The hole's values are unknown: NaN or not, they must not reach a product with W = 0.
+        # The target's values in the hole may be anything, NaN too, and 0 · NaN is NaN.
         known = torch.where(weight > 0, target, torch.zeros_like(target))
         self.target = known.repeat_interleave(starts, 0)
         self.weight = weight.repeat_interleave(starts, 0)
@@ -194,7 +193,7 @@ class _Objective:
 
 
 class _Best:
-    """The lowest total loss seen of each code, and what it belongs to."""
+    """For each code, the state of its lowest total loss so far."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -205,7 +204,7 @@ class _Best:
         self._idle = 0
 
     def update(self, losses: dict[str, Tensor], generated: Tensor, z: Tensor) -> None:
-        """Take over the codes whose total loss is the lowest so far."""
+        """Replace the states of those codes whose total loss is the lowest so far."""
         if not self.losses:
             self.losses = {name: value.clone() for name, value in losses.items()}
             self.generated, self.z = generated.clone(), z.clone()
@@ -222,7 +221,7 @@ class _Best:
         self.z = torch.where(better[:, None], z, self.z)
 
     def stale(self, patience: int) -> bool:
-        """Return whether no code has improved for `patience` steps; 0 is endless patience."""
+        """Return whether no code has improved for `patience` steps; never if that is 0."""
         if patience == 0:
             return False
         improved = self.losses["total"] < self._mark * (1 - _IMPROVEMENT)

@@ -1,7 +1,7 @@
-"""Every loss of the search and of adversarial training, one small function per formula.
+"""The losses of the latent search: context, prior and latent loss.
 
 All take float32 tensors with the batch first and return one value per image, unweighted; the
-caller weights and sums.
+caller weights and sums them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aleph.config import Norm
 
 
 def context_loss(generated: Tensor, target: Tensor, weight: Tensor, norm: Norm = "l1") -> Tensor:
-    """L_c: weighted distance between the generated image and what is known of the damaged one.
+    """L_c: weighted distance of the generated image from the known pixels of the damaged one.
 
     l1: Σ_i W_i |G(z)_i − y_i| (Yeh et al. 2017, arXiv 1607.07539, eq. 4);
     l2: (Σ_i W_i (G(z)_i − y_i)²)^½. The mean over the three channels is taken, so that with
@@ -23,8 +23,7 @@ def context_loss(generated: Tensor, target: Tensor, weight: Tensor, norm: Norm =
 
     Args:
         generated: G(z), shape (N, 3, H, W), in [−1, 1].
-        target: The damaged image y, shape (N, 3, H, W); its values in the hole do not matter, for
-            there W is 0.
+        target: The damaged image y, shape (N, 3, H, W); finite in the hole, where W is 0.
         weight: W, shape (N, 1, H, W), zero in the hole.
         norm: `l1` or `l2`.
 
@@ -55,12 +54,12 @@ def prior_loss(logit: Tensor) -> Tensor:
 
 
 def latent_loss(z: Tensor, mean: Tensor | float = 0.0, deviation: Tensor | float = 1.0) -> Tensor:
-    """How unlikely the latent code is, mean of ((z − μ) / σ)² over its numbers.
+    """How unlikely the latent code is: the mean of ((z − μ) / σ)² over its numbers.
 
-    Up to a factor and a constant, −log N(z; μ, σ²). With the prior's μ = 0 and σ = 1 it is |z|² /
-    dim and keeps z where the generator was trained; with the encoder's posterior q(z | y, M) it
-    lets z move most where the encoder was least sure, so that a search of any length ends near
-    what the encoder holds possible instead of fitting the rim.
+    Up to a factor and a constant this is −log N(z; μ, σ²). With the prior's μ = 0 and σ = 1 it is
+    |z|² / latent_dim and keeps z where the generator was trained. With the encoder's posterior
+    q(z | y, M) it lets z move furthest in the directions of which the encoder was least sure, and
+    keeps a long search from overfitting the known pixels beside the hole.
 
     Args:
         z: Shape (N, latent_dim).

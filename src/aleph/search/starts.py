@@ -14,18 +14,18 @@ from aleph.config import Prior
 
 @dataclass(frozen=True)
 class Anchor:
-    """Where the latent term holds every code, and how firmly: N(μ, σ²) for each start.
+    """The Gaussian N(μ, σ²) from which the latent term measures the distance of each start's code.
 
     Attributes:
-        mean: μ, float32 (N, K, latent_dim), or a number.
-        deviation: σ, of the same shape, above 0.
+        mean: μ, float32 (N, K, latent_dim) for N images with K starts each, or a number.
+        deviation: σ, of the same shape or a number, above 0.
     """
 
     mean: Tensor | float = 0.0
     deviation: Tensor | float = 1.0
 
     def flat(self) -> Anchor:
-        """Return the anchor of the N · K codes in one row."""
+        """Return it with images and starts as one dimension: (N · K, latent_dim)."""
         mean, deviation = (
             value.flatten(0, 1) if isinstance(value, Tensor) else value
             for value in (self.mean, self.deviation)
@@ -52,9 +52,10 @@ def random_starts(prior: Prior, latent_dim: int, starts: int, seeds: Sequence[in
 def posterior_starts(mean: Tensor, deviation: Tensor, starts: int, seeds: Sequence[int]) -> Anchor:
     """Take the posterior's mean as the first start of every image and samples as the others.
 
-    Each start is its own anchor: a search that is held to a sample of the prior knowledge instead
-    of to its mean ends in a sample of what is plausible given both (randomise-then-optimise,
-    Bardsley et al. 2014, doi:10.1137/140964023), so that candidates stay different.
+    The latent term of each start is centred on that start: a search that is drawn to a sample of
+    the posterior, instead of to its mean, ends near a sample of what the posterior and the known
+    pixels allow together (randomise-then-optimise, Bardsley et al. 2014, doi:10.1137/140964023).
+    So the candidates of an image stay different.
 
     Args:
         mean: μ of the posterior, float32 (N, latent_dim).

@@ -1,9 +1,9 @@
 """The context weight W: how much each known pixel counts in the context loss.
 
-`inverse` and `inverse-square` are the source's distance weightings, W_i = 1/γ_i and 1/γ_i², with
-γ_i the Euclidean distance of the known pixel i to the nearest missing pixel. The source shows them
-as pictures only; its words, the weight falls with the distance γ and then 'we take the square of
-the distance', admit this reading best, and it is recorded here as an interpretation.
+`inverse` and `inverse-square` weigh a known pixel i by its distance to the hole: W_i = 1/γ_i and
+1/γ_i², γ_i being the Euclidean distance to the nearest missing pixel. The work that they are taken
+from shows them as pictures only and says that the weight falls with the distance γ, then that 'we
+take the square of the distance'. The formulas are our reading of that.
 
 `box` is Yeh et al. 2017 (arXiv 1607.07539), eq. 3. `uniform` is 'without weighted context'.
 """
@@ -42,7 +42,7 @@ def _box(hole: Hole) -> NDArray[np.float64]:
     """W_i = Σ_{j∈N(i)} [j missing] / |N(i)|, N(i) the 7×7 window cut off by the image's border."""
     missing = ndimage.uniform_filter(hole.astype(float), BOX, mode="constant")
     inside = ndimage.uniform_filter(np.ones(hole.shape), BOX, mode="constant")
-    # The running sums of the filter leave rounding dust where the exact value is 0.
+    # The filter's running sums leave rounding errors where the exact value is 0.
     return np.where(missing < 0.5 / BOX**2, 0.0, missing / inside)
 
 
@@ -70,13 +70,13 @@ def context_weight(
     Args:
         hole: Boolean (H, W), True = missing.
         weighting: `uniform`, `box`, `inverse` or `inverse-square`.
-        beyond: Boolean (H, W), unknown as well, but no part of the hole that is to be filled, so
-            that no distance is measured to it: what lies beyond a picture's border.
+        beyond: Boolean (H, W), pixels beyond the picture's border. They are unknown too, but not
+            to be filled, so no distance is measured to them.
 
     Returns:
-        float32 (H, W), from 0 up, 0 in the hole and beyond, with Σ W = 1, so that λ means the same
-        for every mask. If nothing is missing every pixel is equally far from the hole and W is
-        uniform; if nothing is known W is 0 everywhere.
+        float32 (H, W), at least 0, 0 in the hole and beyond the border, with Σ W = 1, so that λ
+        means the same for every mask. If nothing is missing W is uniform; if nothing is known W is
+        0 everywhere.
 
     Raises:
         InputError: if the weighting is unknown.
