@@ -13,6 +13,8 @@ from PIL import Image
 from aleph.errors import InputError, MaskWarning
 from aleph.masks.named import NAMED_MASKS, named_hole
 from aleph.masks.read import Mask, read_damaged, read_hole
+from aleph.photo.metadata import Metadata
+from aleph.photo.photo import Photo, read_photo, stored, turned
 from helpers import noise, some_hole, write_mask
 
 NAMES = ["center", "half", "random", "pattern", "strokes"]
@@ -142,8 +144,11 @@ def test_masks_of_the_same_seed_are_the_same_on_every_machine() -> None:
         (np.zeros((4, 4), bool), "no pixel as missing"),
         (np.ones((4, 4), bool), "every pixel as missing"),
         (np.full((4, 4), np.nan), "NaN"),
-        (np.full((4, 4), 0.5), "boolean or uint8"),
-        (np.ones((4, 4, 3), np.uint8), "shape"),
+        (np.full((4, 4), -0.5), "none may be below 0"),
+        (np.full((4, 4), 1e6), "from 1e\\+06 to 1e\\+06"),
+        (np.linspace(0, 0.4, 16).reshape(4, 4), "brightest value is 0.4"),
+        (np.zeros((4, 4), "U3"), "array of numbers"),
+        (np.arange(48).reshape(4, 4, 3), "shape"),
         (np.ones(4, np.uint8), "shape"),
         (None, "nothing says what is missing"),
         ("centre", "did you mean 'center'"),
@@ -337,3 +342,241 @@ def test_a_mask_with_a_wrong_option_is_refused(wrong: dict[str, Any], says: str)
     with pytest.raises(InputError, match=says) as caught:
         Mask(**wrong)
     assert "\n" not in str(caught.value)
+
+
+# --- layers, labels, numbers ------------------------------------------------------------------
+
+
+def layer(hole: NDArray[np.bool_], colour: tuple[int, int, int], under: int = 0) -> Image.Image:
+    """Strokes of a colour on nothing."""
+    pixels = np.full((*hole.shape, 4), under, np.uint8)
+    pixels[:, :, 3] = 0
+    pixels[hole] = (*colour, 255)
+    return Image.fromarray(pixels)
+
+
+STROKES = named_hole("strokes", (48, 64), 3)
+PHOTO = Photo(np.array(Image.fromarray(noise(6, 8)).resize((64, 48))), "RGB", Metadata())
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (255, 0, 0), (30, 90, 160)])
+@pytest.mark.parametrize("under", [0, 255])
+def test_strokes_of_any_colour_painted_on_nothing_are_missing(
+    colour: tuple[int, int, int], under: int, tmp_path: Path
+) -> None:
+    layer(STROKES, colour, under).save(tmp_path / "mask.png")
+    for mask in (layer(STROKES, colour, under), tmp_path / "mask.png"):
+        assert np.array_equal(read_hole(mask, STROKES.shape), STROKES)
+    assert np.array_equal(
+        read_hole(Mask(tmp_path / "mask.png", invert=True), STROKES.shape), ~STROKES
+    )
+
+
+def test_a_layer_of_a_palette_is_a_layer(tmp_path: Path) -> None:
+    picture = Image.fromarray(STROKES.astype(np.uint8), "P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    for ending in ("gif", "png"):
+        picture.save(tmp_path / f"mask.{ending}", transparency=0)
+        assert np.array_equal(read_hole(tmp_path / f"mask.{ending}", STROKES.shape), STROKES)
+
+
+def test_a_soft_brush_is_cut_half_way() -> None:
+    pixels = np.full((48, 64, 4), 255, np.uint8)
+    pixels[:, :, 3] = np.linspace(0, 255, 64).astype(np.uint8)
+    pixels[:, 40:, 3] = 0
+    hole = read_hole(Image.fromarray(pixels), (48, 64))
+    assert np.array_equal(hole, (pixels[:, :, 3] >= 128))
+
+
+@pytest.mark.parametrize("under", [0, 255])
+def test_a_copy_of_the_photo_with_its_damage_erased_marks_what_was_erased(under: int) -> None:
+    pixels = np.dstack([PHOTO.pixels, np.where(STROKES, 0, 255)]).astype(np.uint8)
+    pixels[STROKES, :3] = under
+    for photo in (PHOTO, None):  # the photo need not be the same file
+        assert np.array_equal(
+            read_hole(Image.fromarray(pixels), STROKES.shape, photo=photo), STROKES
+        )
+
+
+def test_of_a_copy_all_that_is_not_opaque_is_erased_even_most_of_it() -> None:
+    pixels = np.dstack([PHOTO.pixels, np.full(STROKES.shape, 255)]).astype(np.uint8)
+    pixels[:, 20:, 3] = np.linspace(254, 0, 44).astype(np.uint8)
+    hole = read_hole(Image.fromarray(pixels), STROKES.shape, photo=PHOTO)
+    assert np.array_equal(hole, pixels[:, :, 3] < 255)
+
+
+def test_a_sheet_of_one_colour_with_holes_marks_the_holes_with_a_word() -> None:
+    pixels = np.zeros((48, 64, 4), np.uint8)
+    pixels[~STROKES, 3] = 255
+    with pytest.warns(MaskWarning, match="what is transparent is missing"):
+        assert np.array_equal(read_hole(Image.fromarray(pixels), STROKES.shape), STROKES)
+
+
+def test_a_mask_of_black_white_and_nothing_marks_the_white() -> None:
+    pixels = np.zeros((48, 64, 4), np.uint8)
+    pixels[:, :50, 3] = 255
+    pixels[STROKES, :3] = 255
+    with pytest.warns(MaskWarning, match="what is white is missing"):
+        hole = read_hole(Image.fromarray(pixels), STROKES.shape)
+    assert np.array_equal(hole, STROKES & (pixels[:, :, 3] == 255))
+
+
+def test_an_empty_layer_is_refused_as_such() -> None:
+    empty = Image.new("RGBA", (64, 48), (255, 255, 255, 0))
+    with pytest.raises(InputError, match="wholly transparent: nothing is painted"):
+        read_hole(empty, (48, 64))
+
+
+def test_colours_on_nothing_that_are_no_strokes_are_refused_with_what_was_seen() -> None:
+    pixels = np.dstack([noise(48, 64), np.zeros((48, 64), np.uint8)])
+    pixels[:, :20, 3] = 255
+    with pytest.raises(InputError, match=r"transparent for the most part \(69%\) and has many"):
+        read_hole(Image.fromarray(pixels), (48, 64), photo=PHOTO)
+
+
+def test_a_colour_under_transparency_is_not_the_colour_of_the_damage() -> None:
+    hole = read_hole(Mask(layer(STROKES, (0, 0, 0), 0), color="black"), STROKES.shape)
+    assert np.array_equal(hole, STROKES)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("high", [1, 200, 255])
+def test_of_two_values_the_one_that_is_not_0_is_missing(
+    dtype: Any,  # noqa: ANN401
+    high: int,
+    tmp_path: Path,
+) -> None:
+    values = STROKES.astype(dtype) * dtype(high)
+    assert np.array_equal(read_hole(values, STROKES.shape), STROKES)
+    Image.fromarray(values).save(tmp_path / "mask.tif")
+    assert np.array_equal(read_hole(tmp_path / "mask.tif", STROKES.shape), STROKES)
+    assert np.array_equal(read_hole(Image.fromarray(values), STROKES.shape), STROKES)
+
+
+def test_0_and_1_are_known_and_missing_in_every_mode(tmp_path: Path) -> None:
+    faint = STROKES.astype(np.uint8)
+    pictures = {
+        "grey": Image.fromarray(faint),
+        "colour": Image.fromarray(np.dstack([faint] * 3)),
+        "opaque": Image.fromarray(np.dstack([faint] * 3 + [np.full_like(faint, 255)])),
+    }
+    for name, picture in pictures.items():
+        picture.save(tmp_path / f"{name}.png")
+        assert np.array_equal(read_hole(tmp_path / f"{name}.png", STROKES.shape), STROKES), name
+
+
+def test_labels_are_missing_but_0_with_a_word() -> None:
+    labels = np.zeros((48, 64), np.uint8)
+    labels[5:20, 5:20], labels[30:40, 30:50] = 1, 15
+    with pytest.warns(MaskWarning, match="the numbers 0, 1, 15, as labels do"):
+        assert np.array_equal(read_hole(Image.fromarray(labels), labels.shape), labels > 0)
+    labels[4, 5:20] = 255  # the edges of the labels
+    with pytest.warns(MaskWarning, match="the numbers 0, 1, 15, 255"):
+        assert np.array_equal(read_hole(Image.fromarray(labels), labels.shape), labels > 0)
+
+
+def test_labels_in_the_colours_of_a_palette_are_missing_but_black() -> None:
+    labels = np.zeros((48, 64), np.uint8)
+    labels[5:20, 5:20], labels[30:40, 30:50] = 1, 2
+    picture = Image.fromarray(labels, "P")
+    picture.putpalette([0, 0, 0, 128, 0, 0, 0, 0, 128])  # both are darker than 128
+    with pytest.warns(MaskWarning, match="2 colours on black"):
+        assert np.array_equal(read_hole(picture, labels.shape), labels > 0)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_strokes_of_a_colour_on_black_are_missing(kind: str, tmp_path: Path) -> None:
+    hole = np.kron(STROKES, np.ones((4, 4), bool))
+    pixels = np.zeros((*hole.shape, 3), np.uint8)
+    pixels[hole] = (255, 0, 0)
+    Image.fromarray(pixels).save(tmp_path / "mask", kind, quality=95)
+    found = read_hole(tmp_path / "mask", hole.shape)
+    assert (found != hole).mean() < (0.02 if kind == "JPEG" else 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("ground", "says"), [((255, 255, 255), "white and no black"), ((0, 0, 200), "neither black")]
+)
+def test_colours_that_are_not_on_black_are_named(ground: tuple[int, int, int], says: str) -> None:
+    pixels = np.full((48, 64, 3), ground, np.uint8)
+    pixels[STROKES] = (255, 0, 0)
+    with pytest.raises(InputError, match=rf"{says}.*#ff0000.*--mask-color"):
+        read_hole(Image.fromarray(pixels), STROKES.shape)
+
+
+def test_a_copy_of_the_photo_is_no_mask() -> None:
+    painted = PHOTO.pixels.copy()
+    painted[STROKES] = (255, 0, 0)
+    with pytest.raises(InputError, match=r"a copy of the photo.*--mask-color"):
+        read_hole(Image.fromarray(painted), STROKES.shape, photo=PHOTO)
+    with pytest.raises(InputError, match="many colours"):
+        read_hole(Image.fromarray(painted), STROKES.shape)
+    grey = Image.fromarray(PHOTO.pixels).convert("L")
+    with pytest.raises(InputError, match="a copy of the photo"):
+        read_hole(grey, STROKES.shape, photo=read_photo(grey))
+
+
+def test_a_mask_that_is_everywhere_dark_says_where_white_begins(tmp_path: Path) -> None:
+    shades = np.linspace(0, 100, 64 * 48).reshape(48, 64).astype(np.uint8)
+    with pytest.raises(InputError, match=r"brightest value is 100, and from 127\.5 up"):
+        read_hole(Image.fromarray(shades), shades.shape)
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
+def test_fractions_are_cut_half_way(white: float, tmp_path: Path) -> None:
+    values = (np.linspace(0, 1, 64 * 48).reshape(48, 64) * white).astype(np.float32)
+    expected = values >= white / 2
+    for mask in (values, Image.fromarray(values)):
+        assert (read_hole(mask, values.shape) != expected).sum() <= 1
+    Image.fromarray(values).save(tmp_path / "mask.tif")
+    assert (read_hole(tmp_path / "mask.tif", values.shape) != expected).sum() <= 1
+
+
+@pytest.mark.parametrize(
+    "shape", [(48, 64, 1), (1, 48, 64), (48, 64, 3), (3, 48, 64), (1, 48, 64, 1)]
+)
+def test_an_array_may_have_further_axes_that_say_nothing(shape: tuple[int, ...]) -> None:
+    plane = STROKES if shape[-1] == 64 else STROKES[..., None]
+    mask = np.broadcast_to(plane, shape).astype(np.uint8)
+    assert np.array_equal(read_hole(mask, STROKES.shape), STROKES)
+
+
+def test_an_array_of_colours_is_read_as_a_picture() -> None:
+    assert np.array_equal(read_hole(np.array(layer(STROKES, (255, 0, 0))), STROKES.shape), STROKES)
+
+
+# --- masks that lie otherwise than the photo --------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_mask_drawn_on_the_photo_as_it_is_stored_is_turned_with_it(
+    orientation: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(noise(48, 64)).save(tmp_path / "photo.jpg", exif=exif)
+    expected = turned(STROKES, orientation)
+    write_mask(STROKES, tmp_path / "mask.png")
+    for mask in (tmp_path / "mask.png", STROKES):
+        photo, hole = read_damaged(tmp_path / "photo.jpg", mask)
+        assert photo.shape == (64, 48)
+        assert np.array_equal(hole, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_with_an_orientation_of_its_own_is_turned_by_it(
+    orientation: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = stored(STROKES.astype(np.uint8) * np.uint8(255), orientation)
+    Image.fromarray(np.ascontiguousarray(lying)).save(tmp_path / "mask.png", exif=exif)
+    assert np.array_equal(read_hole(tmp_path / "mask.png", STROKES.shape), STROKES)
+
+
+def test_an_orientation_that_was_copied_to_an_upright_mask_is_not_heeded(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.fromarray(STROKES.astype(np.uint8) * np.uint8(255))
+    upright.save(tmp_path / "mask.png", exif=exif)
+    assert np.array_equal(read_hole(tmp_path / "mask.png", STROKES.shape), STROKES)

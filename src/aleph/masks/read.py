@@ -18,8 +18,10 @@ from aleph.arrays import Hole
 from aleph.config import check_whole
 from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name, warn
 from aleph.masks.named import NAMED_MASKS, named_hole
+from aleph.masks.numbers import missing_numbers
+from aleph.masks.picture import missing_in
 from aleph.photo.limits import Limits
-from aleph.photo.photo import Photo, PhotoLike, read_photo
+from aleph.photo.photo import Photo, PhotoLike, read_photo, read_values, stored, turned
 
 MaskSource = NDArray[Any] | Image.Image | str | os.PathLike[str]
 """A boolean or uint8 array (H, W), a PIL image, a path, `alpha`, or the name of a mask."""
@@ -48,7 +50,8 @@ class Mask:
 
     Attributes:
         source: What marks the missing pixels: an array (H, W) of the photo's size, nonzero =
-            missing; a picture of the photo's aspect, light (128 and up) = missing; `alpha`: the
+            missing; a picture of the photo's aspect: light (128 and up) on dark, 0 and 1, labels,
+            strokes painted on nothing, or a copy of the photo with its damage erased; `alpha`: the
             photo's transparent pixels; or `center`, `half`, `random`, `pattern`, `strokes`.
         color: A colour painted over the damage, as `#ff00ff`, `red` or (255, 0, 255): the pixels
             of that colour are missing. It is looked for in `source`, a picture, or in the photo
@@ -122,8 +125,9 @@ def read_hole(
 ) -> Hole:
     """Return any mask that users may give as a new hole of `shape` (H, W).
 
-    Arrays are missing where nonzero; pictures, scaled to the shape, where their grey value is 128
-    or more; a name of `NAMED_MASKS` is generated for the shape.
+    Arrays are missing where nonzero, those of fractions from half-way up; pictures, scaled to the
+    shape, where they are light, or as `missing_in` reads them; a name of `NAMED_MASKS` is generated
+    for the shape. A mask that lies as the photo is stored is turned as the photo is seen.
 
     Args:
         mask: The mask.
@@ -140,15 +144,20 @@ def read_hole(
         MaskWarning: if more than nine tenths are missing.
     """
     options = mask if isinstance(mask, Mask) else Mask(mask)
-    marked = _marked_picture(options, photo, limits)
-    if marked is not None:
-        hole = _fitted(_missingness(options, marked), shape) >= FILE_THRESHOLD
+    marked = _marked(options, photo, limits)
+    lies = photo.metadata.orientation if photo else 1
+    if isinstance(marked, Photo):
+        field = _upright(_missingness(options, marked, photo), shape, marked, lies)
+        hole = _fitted(field, shape) >= FILE_THRESHOLD
+    elif marked is not None:
+        field = missing_numbers(marked)
+        hole = _fitted(_upright(field, shape, None, lies), shape) >= FILE_THRESHOLD
     elif isinstance(options.source, str):
         hole = named_hole(options.source, shape, seed)
     else:
-        hole = _array_hole(np.asarray(options.source), shape)
+        hole = _array_hole(np.asarray(options.source), shape, lies)
     hole = ~hole if options.invert else hole
-    hole = _widened(hole, _widening(options, marked))
+    hole = _widened(hole, _widening(options, marked if isinstance(marked, Photo) else None))
     if photo is not None and photo.missing is not None:
         hole = hole | photo.missing
     check_hole(hole)
@@ -160,8 +169,11 @@ def _named(image: PhotoLike) -> str:
     return f"image '{os.fspath(image)}'" if isinstance(image, str | os.PathLike) else "the image"
 
 
-def _marked_picture(mask: Mask, photo: Photo | None, limits: Limits | None) -> Photo | None:
-    """Return the picture that shows what is missing; None if an array or a name says it."""
+def _marked(mask: Mask, photo: Photo | None, limits: Limits | None) -> Photo | NDArray[Any] | None:
+    """Return the picture that shows what is missing; None if an array or a name says it.
+
+    A picture whose pixels are fractions or large numbers is returned as these.
+    """
     source = mask.source
     if source is None or (isinstance(source, str) and source == ALPHA):
         if photo is None:
@@ -169,20 +181,32 @@ def _marked_picture(mask: Mask, photo: Photo | None, limits: Limits | None) -> P
         return photo
     if isinstance(source, str) and source in NAMED_MASKS:
         return None
-    pictured = isinstance(source, str | os.PathLike | Image.Image) or mask.color is not None
-    return _read_mask(source, limits) if pictured else None
+    if isinstance(source, str | os.PathLike):
+        return _read_mask(source, limits)
+    if isinstance(source, Image.Image):
+        return read_values(source, "mask", limits)
+    array = np.asarray(source)
+    if mask.color is not None:
+        return read_photo(array, "mask", limits)
+    coloured = array.ndim == 3 and array.shape[2] in (3, 4) and bool(np.ptp(array, axis=2).any())
+    if array.dtype == np.uint8 and coloured:
+        return read_photo(Image.fromarray(array), "mask", limits)
+    return None
 
 
-def _missingness(mask: Mask, marked: Photo) -> NDArray[np.uint8]:
+def _missingness(mask: Mask, marked: Photo, photo: Photo | None) -> NDArray[np.uint8]:
     """Return how missing each pixel of a picture is: uint8 (H, W), 255 = wholly."""
     if mask.color is not None:
         distance = np.abs(marked.pixels.astype(np.int16) - np.array(_rgb(mask.color))).max(axis=2)
-        return np.where(distance <= mask.tolerance, 255, 0).astype(np.uint8)
+        painted = distance <= mask.tolerance
+        if marked.alpha is not None:
+            painted &= marked.alpha >= FILE_THRESHOLD  # the colours of what is unseen mean nothing
+        return np.asarray(painted, np.uint8) * np.uint8(255)
     if isinstance(mask.source, str) and mask.source == ALPHA:
         if marked.alpha is None:
             raise InputError("the mask 'alpha' needs a photo with an alpha channel; this has none")
         return np.asarray(255 - marked.alpha, np.uint8)
-    return np.asarray(Image.fromarray(marked.pixels).convert("L"), np.uint8)
+    return missing_in(marked, photo)
 
 
 def _widening(mask: Mask, marked: Photo | None) -> int:
@@ -202,22 +226,51 @@ def _rgb(color: str | tuple[int, int, int]) -> tuple[int, int, int]:
     return values[0], values[1], values[2]
 
 
-def _read_mask(mask: MaskSource, limits: Limits | None) -> Photo:
+def _read_mask(mask: str | os.PathLike[str], limits: Limits | None) -> Photo | NDArray[Any]:
     """Read a mask's picture; a bare word that is no file was probably meant as a name."""
     looks_like_name = isinstance(mask, str) and mask.replace("-", "").isalnum()
     if looks_like_name and not os.path.exists(str(mask)):  # noqa: PTH110 - any PathLike
         raise InputError(
             unknown_name("mask", str(mask), [*NAMED_MASKS, ALPHA]) + ", and no such file"
         )
-    return read_photo(mask, "mask", limits)
+    return read_values(mask, "mask", limits)
+
+
+def _upright(
+    field: NDArray[Any], shape: tuple[int, int], mask: Photo | None, lies: int
+) -> NDArray[Any]:
+    """Return a mask turned as the photo is seen, where its proportions tell how it was stored.
+
+    Some programs draw on a photo as it is stored, without heed of its orientation, and some copy
+    the orientation to a mask that is upright already.
+
+    Args:
+        field: The mask (H, W), turned by its own orientation.
+        shape: Height and width of the photo as it is seen.
+        mask: The mask's picture, if it is one.
+        lies: The photo's own orientation, 1 to 8.
+    """
+    ways = [field]
+    if mask is not None and mask.metadata.orientation != 1:
+        ways.append(stored(field, mask.metadata.orientation))
+    if lies != 1:
+        ways.append(turned(field, lies))
+    fitting = (way for way in ways if _has_proportions(way.shape, shape))
+    return np.ascontiguousarray(next(fitting, field))
+
+
+def _has_proportions(mask: tuple[int, ...], shape: tuple[int, int]) -> bool:
+    """Return whether a mask has a photo's proportions, but for a pixel's rounding."""
+    (height, width), (rows, columns) = shape, mask[:2]
+    return abs(columns * height - rows * width) <= max(height, width, rows, columns)
 
 
 def _fitted(field: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Scale a mask to the photo's size; their aspects may differ by a pixel's rounding."""
     if field.shape == shape:
         return field
-    (height, width), (rows, columns) = shape, field.shape
-    if abs(columns * height - rows * width) > max(height, width, rows, columns):
+    (height, width), rows = shape, field.shape[0]
+    if not _has_proportions(field.shape, shape):
         raise InputError(
             f"{_sizes(field.shape, shape)}; they must have the same size, or at least the same "
             "proportions"
@@ -262,15 +315,29 @@ def check_hole(hole: Hole) -> None:
         raise InputError("the mask marks every pixel as missing: there is nothing to go by")
 
 
-def _array_hole(mask: NDArray[Any], shape: tuple[int, int]) -> Hole:
-    if mask.ndim == 3 and mask.shape[2] == 1:
-        mask = mask[:, :, 0]
-    if mask.ndim != 2:
+def _array_hole(mask: NDArray[Any], shape: tuple[int, int], lies: int) -> Hole:
+    """Read an array: nonzero is missing; fractions are read as a picture's."""
+    plane = _plane(mask)
+    plane = _upright(plane, shape, None, lies) if plane.shape != shape else plane
+    if plane.shape != shape:
+        raise InputError(f"{_sizes(plane.shape, shape)}; they must have the same size")
+    if np.issubdtype(plane.dtype, np.floating):
+        return missing_numbers(plane) >= FILE_THRESHOLD
+    return np.array(plane != 0)
+
+
+def _plane(mask: NDArray[Any]) -> NDArray[Any]:
+    """Return an array's only plane: (H, W) of (H, W, 1), (1, H, W), or of channels that agree."""
+    if mask.dtype.kind not in "biuf":
+        raise InputError(
+            f"the mask must be an array of numbers, nonzero = missing, not {mask.dtype}"
+        )
+    plane = mask
+    while plane.ndim > 2 and 1 in (plane.shape[0], plane.shape[-1]):
+        plane = plane[0] if plane.shape[0] == 1 else plane[..., 0]
+    for channels in (np.moveaxis(plane, -1, 0), plane):
+        if plane.ndim == 3 and len(channels) in (3, 4) and (channels == channels[:1]).all():
+            plane = channels[0]
+    if plane.ndim != 2:
         raise InputError(f"the mask must have shape (height, width), not {mask.shape}")
-    if np.issubdtype(mask.dtype, np.floating):
-        if not np.isfinite(mask).all():
-            raise InputError("the mask holds NaN or infinite values; nonzero means missing")
-        raise InputError("the mask must be a boolean or uint8 array, nonzero = missing")
-    if mask.shape != shape:
-        raise InputError(f"{_sizes(mask.shape, shape)}; they must have the same size")
-    return np.array(mask != 0)
+    return plane

@@ -23,7 +23,7 @@ from aleph.photo.limits import Limits
 from aleph.photo.metadata import Metadata, read_exif, read_metadata
 from aleph.photo.opening import decoding, opened, read_file
 from aleph.photo.pages import remarks_on
-from aleph.photo.pixels import ImageLike, read_image
+from aleph.photo.pixels import ImageLike, read_image, upright
 from aleph.photo.png16 import decode_deep
 
 Samples = NDArray[np.uint8 | np.uint16]
@@ -37,6 +37,9 @@ _READ_AS = {
     "YCbCr": "RGB",
 }
 """Modes that are read as another one, of the same colours."""
+
+_NUMBERS = ("F", "I")
+"""Modes of fractions and of whole numbers of 32 bits."""
 
 _SPACES: dict[str, Space] = {
     "1": "1",
@@ -148,6 +151,34 @@ def read_photo(source: PhotoLike, what: str = "image", limits: Limits | None = N
     return Photo(pixels, "RGB", Metadata())
 
 
+def read_values(
+    source: str | os.PathLike[str] | Image.Image, what: str, limits: Limits | None = None
+) -> Photo | NDArray[Any]:
+    """Read a picture whose pixels may be fractions or numbers of 32 bits, which no photo has.
+
+    Args:
+        source: A path or a PIL image.
+        what: What errors call it.
+        limits: How large it may be.
+
+    Returns:
+        The numbers, float32 or int32 (H, W), upright; a photo if the pixels are colours.
+
+    Raises:
+        InputError: as `read_photo`.
+    """
+    if isinstance(source, Image.Image):
+        return np.array(upright(source)) if source.mode in _NUMBERS else read_photo(source, what)
+    name = os.fspath(source)
+    label = f"{what} '{name}'"
+    data = read_file(name, label)
+    with decoding(label), opened(data, label, limits, name) as picture:
+        if picture.mode in _NUMBERS:
+            picture.load()
+            return np.array(upright(picture))
+    return decode_photo(data, label, limits, name)
+
+
 def decode_photo(
     data: bytes, label: str = "the image", limits: Limits | None = None, name: str = ""
 ) -> Photo:
@@ -187,7 +218,7 @@ def _cut_short(
     lying = stored(photo.samples, photo.metadata.orientation).shape
     hole = np.broadcast_to(rows[:, None], lying[:2])
     missing = np.ascontiguousarray(turned(hole, photo.metadata.orientation))
-    said = f"it is cut short: the missing {rows.mean():.0%} of it are filled too"
+    said = f"it is cut short: the {rows.mean():.0%} of it that is missing is filled too"
     return replace(photo, missing=missing, remarks=(*remarks, said))
 
 
