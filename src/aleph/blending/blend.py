@@ -1,25 +1,26 @@
-"""Blending: putting the generated pixels into the hole so that no rim shows.
+"""Blending: putting the generated pixels into the hole so that no seam shows.
 
-All blends are of one form. With r = y − G(ẑ) the residual, known outside the hole, the fill is
-G(ẑ) + r̂, and r̂ is what r is expected to be in the hole, given what it is around it, if r is a
+All blends are of one form. The residual r = y − G(ẑ) is known outside the hole; the fill is
+G(ẑ) + r̂, r̂ being the conditional expectation of r in the hole, given r around it, under a
 Gaussian Markov random field with precision matrix Q: r̂_h = −Q_hh⁻¹ Q_hk r_k (Rue & Held 2005,
-Gaussian Markov Random Fields, eq. 2.22). The blend is the choice of Q:
+Gaussian Markov Random Fields, eq. 2.22; h the missing pixels, k the known ones). A blend is a
+choice of Q:
 
 - `paste`: no residual is carried over, r̂ = 0.
 - `poisson`: Q = L, the Laplacian. Q_hh r̂ = −Q_hk r_k is Δr̂ = 0 in the hole with r̂ = r around it,
   hence Δf = ΔG with f = y around it: Poisson blending (Pérez et al. 2003, eq. 2 to 4; Yeh et al.
   2017, eq. 7). The residual is stretched over the hole like a membrane.
 - `matern`: Q = (κ²I + L)², a Matérn field of smoothness 1 (Lindgren et al. 2011, eq. 2 and 10).
-  Near known pixels it continues the residual as smoothly as a thin plate does, and some 1/κ pixels
-  away it has forgotten it and trusts G(ẑ): right for both thin holes and wide ones.
+  Near known pixels r̂ continues the residual as smoothly as a thin plate; at distances beyond 1/κ
+  pixels it decays to 0, so that the fill is G(ẑ). This suits both thin holes and wide ones.
 
-Both are solved with one factorisation, that of A = κ²I + L within the hole: it is Q_hh of
-`poisson`, and twice applied it is so near to the inverse of Q_hh of `matern` that conjugate
-gradients need a dozen steps. In a large picture only the band of missing pixels next to known ones
-is solved at full size; what r̂ is further inside is smooth, and taken from half the size.
+Both are solved with one factorisation, that of A = κ²I + L restricted to the hole: it is Q_hh of
+`poisson`, and A⁻² is so good a preconditioner of Q_hh of `matern` that conjugate gradients need a
+dozen steps. In a large picture only the band of missing pixels next to known ones is solved at full
+resolution; further inside r̂ is smooth, and is interpolated from a solution at half the resolution.
 
-`matern` trusts the finest detail of G(ẑ) less the nearer known pixels are: there the picture itself
-says more about it, and a detail of G(ẑ) that is not where it should be is worse than none.
+`matern` also blurs G(ẑ) beside known pixels: a fine detail of G(ẑ) that is a little out of place
+there is worse than none.
 
 Known pixels are never changed by any of these.
 """
@@ -42,16 +43,16 @@ SOFTENING = 0.6 / 64
 """Blur of G(ẑ) beside known pixels, in sides of the frame."""
 
 _SOFT_REACH = 1 / 32
-"""Distance from known pixels, in sides of the frame, at which G(ẑ) has got back most detail."""
+"""Distance from known pixels, in sides of the frame, over which that blur fades out."""
 
 _WHOLE = 256
-"""Longer side in pixels up to which everything missing is solved at once."""
+"""Longer side in pixels up to which all missing pixels are solved at full resolution."""
 
 _BAND = 8
-"""Width in pixels of the band that is solved at its own size in a larger picture."""
+"""Width in pixels of the band that is solved at full resolution in a larger picture."""
 
 _TOLERANCE = 0.02
-"""Grey levels to which the conjugate gradients settle."""
+"""Error in grey levels at which the conjugate gradients stop."""
 
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
@@ -65,8 +66,8 @@ class Blender:
     Args:
         hole: Boolean (H, W), True = missing.
         blending: `paste`, `poisson` or `matern`; see the module.
-        forgetting: κ of `matern` times `side`, from 0 (never forgets) up. 25.6 was chosen on
-            validation images: see docs/models.md.
+        forgetting: κ of `matern` times `side`, at least 0 (the residual never decays). 25.6 was
+            chosen on validation images: see docs/models.md.
         side: Side of the model's frame in pixels of `hole`; by default the longer side of `hole`.
         softening: Of `matern`: blur (standard deviation) of G(ẑ) beside known pixels, in sides of
             the frame; 0 for none. 1/128 was chosen on validation images: see docs/models.md.
@@ -101,7 +102,7 @@ class Blender:
         """Return `image` with its hole filled.
 
         Args:
-            image: uint8 (H, W, 3); its values in the hole are not looked at.
+            image: uint8 (H, W, 3); its values in the hole are ignored.
             generated: Float (H, W, 3), in units of uint8 (0 to 255), not rounded.
 
         Returns:
@@ -125,9 +126,9 @@ class Blender:
 
 
 def _surroundings(hole: Hole) -> tuple[slice, slice]:
-    """Return the rectangle around the hole beyond which nothing can tell in it.
+    """Return the rectangle of the pixels on which the fill depends.
 
-    Two pixels are coupled to the hole at each scale; at half the size they are twice as wide.
+    At each scale these are the hole and two pixels around it, twice as large at half the size.
     """
     margin = 2 * max(1, max(hole.shape) // _WHOLE) * 2
     spans = []
@@ -139,7 +140,7 @@ def _surroundings(hole: Hole) -> tuple[slice, slice]:
 
 
 class _Softness:
-    """Takes the finest detail from G(ẑ), all of it beside known pixels and none of it far away."""
+    """Blurs G(ẑ) beside known pixels, fading out with the distance from them."""
 
     def __init__(self, hole: Hole, side: float, softening: float) -> None:
         self.blur = softening * side
@@ -154,12 +155,12 @@ class _Softness:
 
 
 class _Scale:
-    """One size of the picture: what is solved at it, and what is taken from half the size.
+    """One resolution of the picture: which pixels are solved at it, and which at half of it.
 
     Attributes:
-        inner: Boolean (H, W), what is taken from half the size.
-        known: Known pixels in each 2×2, (H/2, W/2); None if nothing is taken from half the size.
-        field: What is solved.
+        inner: Boolean (H, W), the pixels that are interpolated from half the resolution.
+        known: Number of known pixels in each 2×2, (H/2, W/2); None if `inner` is empty.
+        field: The solver of the other missing pixels.
     """
 
     def __init__(self, hole: Hole, kappa: float | None) -> None:
@@ -173,7 +174,7 @@ class _Scale:
 
 
 def _scales(hole: Hole, kappa: float | None) -> list[_Scale]:
-    """Prepare the picture's own size and, as long as something is left to them, its halves."""
+    """Prepare the full resolution and, as long as pixels are left to it, half of each."""
     scales = [_Scale(hole, kappa)]
     while (known := scales[-1].known) is not None:
         kappa = kappa and 2 * kappa
@@ -182,7 +183,7 @@ def _scales(hole: Hole, kappa: float | None) -> list[_Scale]:
 
 
 def _halve(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum 2×2 pixels of (H, W, C); beyond an odd border there is 0."""
+    """Sum 2×2 pixels of (H, W, C), padded with 0 to an even size."""
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
     return even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
@@ -201,10 +202,10 @@ def _interpolate(residual: NDArray[np.float64], scales: list[_Scale]) -> None:
 
 
 class _Field:
-    """The expected residual of some missing pixels, all around them being given.
+    """The conditional expectation of the residual at some missing pixels, given all others.
 
-    The equations are set up for the missing pixels and their neighbours alone. The picture's
-    border is free (no flux), for nothing is known beyond it.
+    The equations are set up for the missing pixels and their neighbours alone. At the picture's
+    border the boundary condition is Neumann's (no flux), for nothing is known beyond it.
 
     Args:
         missing: Boolean (H, W).

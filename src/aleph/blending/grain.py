@@ -1,10 +1,10 @@
-"""Grain: the fine texture that an enlarged frame lacks, measured beside the hole and put into it.
+"""Grain: the fine noise that an enlarged frame lacks, measured beside the hole and added to it.
 
-What enlarging by a factor loses is y − up(down(y)). It is measured in blocks of known pixels, of
-which the smoothest count: they show the grain alone, the others edges and texture that belong to
-what is seen. The blocks are the spots of a spot noise with random phases (Galerne et al. 2011,
-Random Phase Textures, doi:10.1109/TIP.2010.2052822, section III): white noise convolved with a
-block has the block's spectrum and the covariance of its colours.
+The detail that enlarging by a factor cannot restore is y − up(down(y)). It is measured in blocks of
+known pixels, of which the smoothest are used: they show grain alone, the others also edges and
+texture of the scene. New grain is spot noise with random phases (Galerne et al. 2011, Random Phase
+Textures, doi:10.1109/TIP.2010.2052822, section III): white noise convolved with a block has the
+block's spectrum and the covariance of its colours.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import numpy as np
 from aleph.arrays import Floats, Hole, Pixels
 
 MOST_SCALE = 8.0
-"""What is coarser than that many pixels is no grain."""
+"""Size in pixels of the coarsest detail that counts as grain."""
 
 _BLOCK = 32
 """Side of a block in pixels."""
 
 _LOOKED_AT = 400
-"""Blocks that are looked at, at most."""
+"""Largest number of blocks that are measured."""
 
 _SMOOTHEST = 0.25
 """Share of the blocks that count as smooth."""
 
 _SPOTS = 6
-"""Blocks that the grain is made of, at most."""
+"""Largest number of blocks that the grain is made of."""
 
 _LEAST = 0.4
-"""Standard deviation in grey levels below which there is no grain but rounding (which has 0.29)."""
+"""Standard deviation in grey levels below which it is no grain but rounding (which has 0.29)."""
 
 _CLIPPED = (4.0, 251.0)
-"""Blocks whose mean lies outside are black or white, where no grain can be seen."""
+"""Blocks whose mean lies outside are clipped to black or white, so they show no grain."""
 
 
 def measure_grain(pixels: Pixels, hole: Hole, scale: float) -> list[Floats]:
-    """Measure what enlarging by `scale` loses where it is smooth.
+    """Measure the grain that an enlargement by `scale` lacks.
 
     Args:
         pixels: The surroundings of a hole, uint8 (H, W, 3).
@@ -45,8 +45,8 @@ def measure_grain(pixels: Pixels, hole: Hole, scale: float) -> list[Floats]:
         scale: Pixels across one pixel of the frame that is enlarged.
 
     Returns:
-        Spots, float32 (32, 32, 3) each, in grey levels, means 0; none if nothing is lost, or
-        nothing known is large enough to measure it.
+        Blocks of grain ("spots"), float32 (32, 32, 3) each, in grey levels, of mean 0; none if
+        there is no grain, or no known part is large enough to measure it.
     """
     scale = min(scale, MOST_SCALE)
     if scale <= 1.0:
@@ -66,13 +66,13 @@ def measure_grain(pixels: Pixels, hole: Hole, scale: float) -> list[Floats]:
 
 
 def without_grain(pixels: Pixels, spots: list[Floats]) -> Pixels:
-    """Smooth away what is as weak as the grain, edges kept (Tomasi and Manduchi 1998).
+    """Remove the grain by a bilateral filter, which keeps edges (Tomasi and Manduchi 1998).
 
-    A blend that goes on with single grains for several pixels makes blots of them.
+    A blend continues the known pixels into the hole: single grains would become blots there.
 
     Args:
         pixels: uint8 (H, W, 3), wholly known.
-        spots: What was measured.
+        spots: The grain as `measure_grain` returned it.
     """
     strength = 4.0 * _deviation(spots)
     return cv2.bilateralFilter(pixels, 9, strength, 3.0).astype(np.uint8)
@@ -92,9 +92,9 @@ def make_grain(spots: list[Floats], shape: tuple[int, int], rng: np.random.Gener
 
 
 def grain_share(hole: Hole, scale: float) -> Floats:
-    """Return how much grain a pixel lacks, float32 (H, W): 0 beside known pixels, 1 far from them.
+    """Return how much of the grain a pixel gets, float32 (H, W): 0 beside known pixels, 1 far away.
 
-    The enlarged frame has some of its own, as coarse as its pixels.
+    It rises over about a quarter of the width of a frame's pixel, at least over one pixel.
     """
     distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
     reach = max(1.0, min(scale, MOST_SCALE) / 4)
@@ -102,7 +102,7 @@ def grain_share(hole: Hole, scale: float) -> Floats:
 
 
 def _places(hole: Hole, side: int) -> list[tuple[int, int]]:
-    """Return where wholly known squares of a side lie, evenly chosen: (row, column) each."""
+    """Return the corners (row, column) of squares without missing pixels, evenly spread."""
     height, width = hole.shape
     if min(height, width) < side:
         return []
@@ -122,7 +122,7 @@ def _places(hole: Hole, side: int) -> list[tuple[int, int]]:
 
 
 def _lost(patch: Pixels, scale: float, border: int) -> tuple[float, Floats]:
-    """Return the mean of a patch, and what enlarging loses in its middle."""
+    """Return the mean of a patch, and the detail in its middle that enlarging cannot restore."""
     values = patch.astype(np.float32)
     side = len(values)
     small = max(1, round(side / scale))

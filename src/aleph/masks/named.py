@@ -1,4 +1,4 @@
-"""The named masks of the protocol: generated, the same on every machine."""
+"""Generated masks, known by their names: the same on every machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _half(shape: tuple[int, int], rng: np.random.Generator) -> Hole:
 
 
 def _random(shape: tuple[int, int], rng: np.random.Generator) -> Hole:
-    """Mark 80 % of the pixels, each drawn alike."""
+    """Mark 80 % of the pixels, drawn independently of their place."""
     return _darkest(rng.random(shape), 0.80)
 
 
@@ -80,8 +80,8 @@ NAMED_MASKS: dict[str, Callable[[tuple[int, int], np.random.Generator], Hole]] =
     "pattern": _pattern,
     "strokes": _strokes,
 }
-"""The masks of the protocol (Yeh et al. 2017, section 4: center, half, random 80 %, pattern 25 %)
-and brush strokes."""
+"""The masks of Yeh et al. 2017, section 4 (center, half, random 80 %, pattern 25 %), and brush
+strokes."""
 
 
 def named_hole(name: str, shape: tuple[int, int], seed: int = 0) -> Hole:
@@ -95,7 +95,7 @@ def named_hole(name: str, shape: tuple[int, int], seed: int = 0) -> Hole:
     check_whole("seed", seed, 0, 2**63 - 1)
     rng = np.random.default_rng([seed, *name.encode()])
     hole = NAMED_MASKS[name](shape, rng)
-    while not hole.any() or hole.all():  # strokes can leave a small picture
+    while not hole.any() or hole.all():  # strokes can miss a small picture
         if min(shape) < 4:
             raise InputError(f"a {shape[1]}×{shape[0]} image is too small for the mask '{name}'")
         hole = NAMED_MASKS[name](shape, rng)

@@ -1,6 +1,6 @@
 """Masks: what users give (nonzero = missing) → the hole (boolean, True = missing).
 
-This is the only module that thresholds, and the home of the named masks of the protocol.
+This is the only module that thresholds masks.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ FILE_THRESHOLD = 128
 edges are cut half-way."""
 
 ALPHA = "alpha"
-"""The mask that a photo's own alpha channel is: transparent = missing."""
+"""Name of the mask that is read from the photo's own alpha channel: transparent = missing."""
 
 TOLERANCE = 40
-"""How far each channel may be from the colour that marks damage: JPEG moves colours about."""
+"""Largest difference of each channel from the colour that marks damage: JPEG changes colours."""
 
 LOSSY_RIM = 4
 """Pixels beside a painted colour that JPEG tints with it (on a portrait at quality 75, strokes of 4
 and 12 pixels: 4 leave tinted pixels of 3 % of the strokes' area at most, 2 leave up to 21 %)."""
 
 _MOST = 0.9
-"""Larger shares of missing pixels look like a mask the other way round."""
+"""Share of missing pixels above which the mask is probably inverted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """A mask with what is to be done to it.
+    """A mask and how it is to be read.
 
     Attributes:
         source: What marks the missing pixels: an array (H, W) of the photo's size, nonzero =
@@ -54,8 +54,7 @@ class Mask:
             strokes painted on nothing, or a copy of the photo with its damage erased; `alpha`: the
             photo's transparent pixels; or `center`, `half`, `random`, `pattern`, `strokes`.
         color: A colour painted over the damage, as `#ff00ff`, `red` or (255, 0, 255): the pixels
-            of that colour are missing. It is looked for in `source`, a picture, or in the photo
-            itself where there is none.
+            of that colour in the picture `source`, or without one in the photo itself, are missing.
         tolerance: Largest difference from `color` in any channel, 0 to 255.
         invert: Whether the marked pixels are the known ones.
         grow: Pixels of the photo by which the hole is widened on all sides; by default 0, but 4
@@ -133,7 +132,7 @@ def read_hole(
         mask: The mask.
         shape: Height and width of the photo.
         seed: Seed of a named mask.
-        photo: The photo, for masks that lie in itself: its alpha, or a colour painted over it.
+        photo: The photo, for masks that are part of it: its alpha, or a colour painted over it.
             What its file lacks is missing, whatever the mask says.
         limits: How large the mask may be.
 
@@ -195,7 +194,7 @@ def _marked(mask: Mask, photo: Photo | None, limits: Limits | None) -> Photo | N
 
 
 def _missingness(mask: Mask, marked: Photo, photo: Photo | None) -> NDArray[np.uint8]:
-    """Return how missing each pixel of a picture is: uint8 (H, W), 255 = wholly."""
+    """Return how strongly a picture marks each pixel as missing: uint8 (H, W), 255 = wholly."""
     if mask.color is not None:
         distance = np.abs(marked.pixels.astype(np.int16) - np.array(_rgb(mask.color))).max(axis=2)
         painted = distance <= mask.tolerance
@@ -227,7 +226,7 @@ def _rgb(color: str | tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _read_mask(mask: str | os.PathLike[str], limits: Limits | None) -> Photo | NDArray[Any]:
-    """Read a mask's picture; a bare word that is no file was probably meant as a name."""
+    """Read a mask's picture; a word that is no file is refused as an unknown name of a mask."""
     looks_like_name = isinstance(mask, str) and mask.replace("-", "").isalnum()
     if looks_like_name and not os.path.exists(str(mask)):  # noqa: PTH110 - any PathLike
         raise InputError(
@@ -266,7 +265,7 @@ def _has_proportions(mask: tuple[int, ...], shape: tuple[int, int]) -> bool:
 
 
 def _fitted(field: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scale a mask to the photo's size; their aspects may differ by a pixel's rounding."""
+    """Scale a mask to the photo's size; their aspect ratios may differ by rounding to pixels."""
     if field.shape == shape:
         return field
     (height, width), rows = shape, field.shape[0]
@@ -284,7 +283,7 @@ def _sizes(mask: tuple[int, ...], image: tuple[int, ...]) -> str:
 
 
 def _widened(hole: Hole, pixels: int) -> Hole:
-    """Widen a hole by a number of pixels, measured as the crow flies."""
+    """Widen a hole by a number of pixels, in Euclidean distance."""
     if pixels == 0 or not hole.any():
         return hole
     known = (~hole).astype(np.uint8)
@@ -304,7 +303,7 @@ def _warn_of_most(hole: Hole, inverted: bool) -> None:
 
 
 def check_hole(hole: Hole) -> None:
-    """Refuse a hole that leaves nothing to do or nothing to go by.
+    """Refuse a hole without a missing pixel, or without a known one.
 
     Raises:
         InputError: if no pixel is missing, or none is known.

@@ -19,8 +19,8 @@ class ModelConfig(Serialisable):
     Attributes:
         kind: Family of the networks. A `detector` fills nothing: it finds where frames lie, has no
             latent code, and is built from `resolution`, `encoder_width` and `maximum_width` alone.
-        resolution: Side of the square frame in pixels; a power of two. A detector knows frames by
-            their look at this size.
+        resolution: Side of the square frame in pixels; a power of two. A detector is trained on
+            frames of this size.
         latent_dim: Length of the latent code z.
         prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
         generator_width: Channels of the generator's last hidden layer.

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """Return the device that a user's word means.
+    """Return the device that a user names.
 
     Raises:
-        InputError: if the word is unknown or the device is not there.
+        InputError: if the name is unknown or the device is not there.
     """
     import torch
 
@@ -24,7 +24,7 @@ def choose_device(device: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-        torch.empty(1, device=place).item()  # refuses "meta", which has no numbers
+        torch.empty(1, device=place).item()  # refuses "meta", whose tensors have no values
     except (RuntimeError, AssertionError):
         raise InputError(f"device '{device}' cannot be used here: try 'cpu' or 'auto'") from None
     return place

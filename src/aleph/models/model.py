@@ -58,7 +58,7 @@ class Model:
         """Return the posterior's μ and σ of damaged images, float32 (N, latent_dim) each.
 
         Args:
-            image: (N, 3, H, W) in [−1, 1]; its values in the hole are not looked at.
+            image: (N, 3, H, W) in [−1, 1]; its values in the hole are ignored.
             hole: Boolean (N, 1, H, W), True = missing.
 
         Raises:
@@ -78,7 +78,7 @@ class Detector:
     Attributes:
         name: The name or folder that it was loaded by.
         config: What it was built from.
-        network: Pictures → what `aleph.models.networks.detector.DetectorNetwork` says of them.
+        network: A `aleph.models.networks.detector.DetectorNetwork`.
         device: Where the weights lie.
     """
 
@@ -89,11 +89,11 @@ class Detector:
 
     @property
     def resolution(self) -> int:
-        """Side in pixels at which it knows frames."""
+        """Side in pixels of the frames that it was trained to find."""
         return self.config.resolution
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at pictures.
+        """Detect frames in pictures.
 
         Args:
             image: float32 (N, 4, H, W), H and W multiples of 16: the pictures in [−1, 1], 0 in

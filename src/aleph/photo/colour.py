@@ -1,7 +1,7 @@
 """Colour: a photo's own colours → the sRGB that the models know, and back.
 
-A profile is believed only if it fits the photo's colour space and works in both directions, so that
-a fill never comes back by another way than the photo went.
+A profile is used only if it fits the photo's colour space and can be inverted, so that a fill is
+always converted back by the inverse of what the photo was converted by.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def encode_photo(photo: Photo, image: Pixels, hole: NDArray[np.bool_], suffix: s
 
     Args:
         photo: The photo that was filled.
-        image: The fill, uint8 sRGB (H, W, 3), upright; looked at in the hole alone, but where the
-            format cannot hold the photo's colours.
+        image: The fill, uint8 sRGB (H, W, 3), upright; used only in the hole, unless the format
+            cannot hold the photo's colours.
         hole: Boolean (H, W), True = missing.
         suffix: Ending that names the format: `.jpg`, `.png`, `.tif`, `.webp`, `.avif`, …
 

@@ -1,4 +1,4 @@
-"""Metadata: what a file says beside its pixels, read, and put into PIL's terms for writing."""
+"""Metadata: what a file holds besides its pixels; read, and turned into PIL's save options."""
 
 from __future__ import annotations
 

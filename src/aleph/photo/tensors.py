@@ -1,4 +1,4 @@
-"""Pictures as uint8 arrays here, as float32 tensors in [−1, 1] there; the only converter."""
+"""The conversion between uint8 arrays and float32 tensors in [−1, 1]; the only place for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def to_pixels(images: Tensor) -> NDArray[np.uint8]:
 def to_levels(images: Tensor) -> NDArray[np.float32]:
     """Convert (N, 3, H, W) in [−1, 1] to float32 (N, H, W, 3) in 0 to 255, neither cut nor rounded.
 
-    What is blended must not lose a fraction before the blending has added its own.
+    Blending needs the fractions: it rounds once, after it has added the residual.
     """
     levels = (images.detach().float() + 1.0).mul(127.5).permute(0, 2, 3, 1)
     return np.asarray(levels.contiguous().cpu().numpy(), np.float32)

@@ -19,7 +19,7 @@ Timed = Sequence[tuple[Pixels, int]]
 
 
 def search_timing(damaged: Pixels, frames: Sequence[Pixels], final: Pixels) -> Timed:
-    """Lay out the animation of a search: damaged picture, fill as the search goes, result held."""
+    """Return the animation of a search: the damaged picture, the fill at each step, the result."""
     return [(damaged, 900), *[(frame, 70) for frame in frames], (final, 1800)]
 
 
@@ -29,7 +29,8 @@ def write_animation(timed: Timed, path: str | os.PathLike[str], min_side: int = 
     Args:
         timed: The pictures and their times.
         path: Ends in .gif, .webp or .mp4.
-        min_side: Smaller pictures are enlarged, pixels kept square, until a side reaches this.
+        min_side: Smaller pictures are enlarged by a whole factor until their longer side reaches
+            this.
 
     Raises:
         OutputError: if the ending is another or the place cannot be written.
@@ -83,7 +84,7 @@ def _write_mp4(timed: Timed, path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "16"}
         stream.codec_context.time_base = Fraction(1, 1000)
-        # A picture that stays is repeated: players disagree on frames of unequal length.
+        # A picture is repeated for as long as it stays: players disagree on variable frame rates.
         moments = [pixels for pixels, ms in timed for _ in range(max(1, round(ms / 40)))]
         for number, pixels in enumerate(moments):
             picture = np.ascontiguousarray(pixels[:height, :width])

@@ -14,7 +14,7 @@ HOLE_COLOUR = (255, 0, 255)
 
 
 def show_hole(image: Pixels, hole: Hole) -> Pixels:
-    """Return a copy of `image` with its missing pixels in the hole's colour."""
+    """Return a copy of `image` with its missing pixels in magenta."""
     shown = np.array(image)
     shown[hole] = HOLE_COLOUR
     return shown
@@ -28,7 +28,8 @@ def side_by_side(
     Args:
         rows: Rows of uint8 pictures (H, W, 3), all of one size.
         captions: One per column.
-        min_side: Smaller pictures are enlarged, pixels kept square, until a side reaches this.
+        min_side: Smaller pictures are enlarged by a whole factor until their longer side reaches
+            this.
 
     Returns:
         One picture, on white.

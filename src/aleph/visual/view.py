@@ -13,10 +13,10 @@ from aleph.arrays import Hole, Pixels, Region
 from aleph.frames.frame import Frame
 
 LONGEST = 512
-"""Longer side in pixels of what is shown, at most."""
+"""Longer side in pixels of a view, at most."""
 
 _AROUND = 0.15
-"""What is shown around the frames, in the longer side of what holds them."""
+"""Margin around the frames, in longer sides of the rectangle that holds them."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class View:
         return (rows.stop - rows.start, columns.stop - columns.start) == self.size
 
     def picture(self, pixels: Pixels) -> Pixels:
-        """Return what is shown of a photo, uint8 (h, w, 3)."""
+        """Return the view of a photo, uint8 (h, w, 3)."""
         part = pixels[self.region]
         if self._own_size:
             return np.array(part)
         return cv2.resize(part, self.size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8)
 
     def hole(self, hole: Hole) -> Hole:
-        """Return what is shown of a hole: a pixel is missing if any that it covers is."""
+        """Return the view of a hole: a pixel is missing if any that it covers is."""
         part = hole[self.region]
         if self._own_size:
             return np.array(part)
@@ -52,7 +52,7 @@ class View:
         return np.asarray(share > 1e-6)
 
     def frames(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Return frames as they lie in what is shown."""
+        """Return frames as they lie in the view."""
         rows, columns = self.region
         factor = self.size[0] / (rows.stop - rows.start)
         whole = self._own_size and all(frame.size == self.size for frame in frames)
@@ -69,7 +69,7 @@ class View:
 
 
 def view_of(hole: Hole, frames: Sequence[Frame]) -> View:
-    """Show all of a small photo, and of a large one what lies around its frames, or its hole."""
+    """Return a view of a whole small photo, or of a large one's part around its frames or hole."""
     height, width = hole.shape
     if max(height, width) <= LONGEST or (len(frames) == 1 and frames[0].whole):
         return _fitted((slice(0, height), slice(0, width)))

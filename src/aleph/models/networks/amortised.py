@@ -1,10 +1,12 @@
-"""Networks of the amortised start: a masked encoder, a style generator, a discriminator.
+"""Networks of the kind `amortised`: an encoder of damaged images, a generator, a discriminator.
 
-The generator follows StyleGAN2 (Karras et al. 2020, arXiv 1912.04958, sections 2.2 and 4.1:
-modulated and demodulated convolutions, images summed up over the resolutions), made cheap for a
-processor: the style scales the activations and the demodulation the outputs, so that one plain
-convolution serves a whole batch; of the two convolutions of a resolution the first runs before
-the upsampling, at a quarter of the cost; no noise is added, for the search must be repeatable.
+The encoder estimates the latent code of a damaged image in one pass (amortised inference), so that
+a search starts near its goal. The generator follows StyleGAN2 (Karras et al. 2020, arXiv
+1912.04958, sections 2.2 and 4.1: modulated and demodulated convolutions, images summed over the
+resolutions), made cheap for CPUs: the style scales the activations and the demodulation the
+outputs, so that one plain convolution serves a whole batch; the first of the two convolutions of a
+resolution runs before the upsampling, at a quarter of the cost; no noise is added, so that a search
+can be repeated.
 
 Encoder and discriminator are the same tower of residual blocks without normalisation (ibid.,
 section 4.1 and figure 7c).
@@ -62,7 +64,7 @@ class ModulatedConv(nn.Module):
         if frozen and self._known_power and self._known_power[0] == state:
             return self._known_power[1]
         power = self.weight.float().square().sum(dim=(2, 3))
-        if frozen and not power.is_inference():  # else no search could use it afterwards
+        if frozen and not power.is_inference():  # autograd cannot use an inference tensor
             self._known_power = (state, power)
         return power
 
@@ -103,8 +105,8 @@ class _Level(nn.Module):
 class StyleGenerator(nn.Module):
     """z of shape (N, latent_dim) → image of shape (N, 3, resolution, resolution), about [−1, 1].
 
-    The range is not enforced: a squashed output has no slope where an image is black or white,
-    and the search needs one. Who wants pixels clips.
+    The output is not squashed into [−1, 1]: tanh has hardly any gradient where an image is black or
+    white, and the search needs one. The conversion to pixels clips.
     """
 
     def __init__(self, resolution: int, latent_dim: int, width: int, maximum: int) -> None:
@@ -146,7 +148,7 @@ class _Shrink(nn.Module):
 
 
 class Tower(nn.Module):
-    """Image of shape (N, inputs, resolution, resolution) → features (N, features) and on the way.
+    """Images (N, inputs, resolution, resolution) → features (N, features), and those of each block.
 
     Args:
         resolution: Side of the images.
@@ -198,10 +200,10 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.posterior.bias)
 
     def forward(self, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode what is known.
+        """Encode damaged images.
 
         Args:
-            image: (N, 3, H, W) in [−1, 1]; its values in the hole are not looked at.
+            image: (N, 3, H, W) in [−1, 1]; its values in the hole are ignored.
             hole: Boolean (N, 1, H, W), True = missing.
 
         Returns:
@@ -211,7 +213,7 @@ class Encoder(nn.Module):
         return mean, log_variance.clamp(-12.0, 4.0)
 
     def features(self, image: Tensor, hole: Tensor) -> Tensor:
-        """Return what the posterior is read from, (N, latent_dim), for the same arguments."""
+        """Return the features that the posterior is a linear map of, (N, latent_dim)."""
         known = image.masked_fill(hole, 0.0)
         features, _ = self.tower(torch.cat([known, hole.to(image.dtype)], dim=1))
         return features  # type: ignore[no-any-return]
@@ -231,5 +233,5 @@ class Discriminator(nn.Module):
         return self.logit(final).flatten(), steps
 
     def forward(self, image: Tensor) -> Tensor:
-        """Judge a batch of images."""
+        """Return the logits (N,) of a batch of images."""
         return self.features(image)[0]

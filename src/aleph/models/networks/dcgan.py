@@ -1,4 +1,4 @@
-"""The source's kind of generator and discriminator: DCGAN (Radford et al. 2015, arXiv 1511.06434).
+"""The generator and discriminator of DCGAN (Radford et al. 2015, arXiv 1511.06434).
 
 Figure 1 and the architecture guidelines of section 3: a latent of 100 numbers, strided
 (transposed) convolutions in place of pooling, batch normalisation in both networks except at the
@@ -78,7 +78,7 @@ class DCGANDiscriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Judge a batch of images."""
+        """Return the logits (N,) of a batch of images."""
         logit: Tensor = self.layers(image)
         return logit.flatten()
 

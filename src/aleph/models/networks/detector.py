@@ -1,9 +1,10 @@
-"""A small fully convolutional network that sees where aligned frames lie in a picture.
+"""A small fully convolutional network that detects where aligned frames lie in a picture.
 
-Each cell of a coarse grid says how likely a frame is centred in it and where, how large and how
-turned that frame would be (objects as points: Zhou et al. 2019, arXiv 1904.07850, section 3; the
-angle as cosine and sine). Blocks are residual with batch normalisation (He et al. 2016, arXiv
-1512.03385); most of the depth works at a stride of 16, where it sees whole frames and is cheap.
+For each cell of a coarse grid it predicts the probability that a frame is centred there, and that
+frame's offset, side and angle (objects as points: Zhou et al. 2019, arXiv 1904.07850, section 3;
+the angle as cosine and sine). Blocks are residual with batch normalisation (He et al. 2016, arXiv
+1512.03385); most layers run at a stride of 16, where their receptive field covers whole frames at
+low cost.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CHANNELS = 6
 of the side over the resolution; cosine and sine of the angle, not yet normalised."""
 
 _RARE = -4.0
-"""First bias of the logit: few cells hold a frame (Lin et al. 2017, arXiv 1708.02002, 4.1)."""
+"""Initial bias of the logit: few cells hold a frame (Lin et al. 2017, arXiv 1708.02002, 4.1)."""
 
 
 class _Convolution(nn.Module):
@@ -48,7 +49,7 @@ class _Convolution(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two convolutions whose result is added to what they got."""
+    """Two convolutions whose result is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class _Residual(nn.Module):
 
 
 class _Down(nn.Module):
-    """Halves height and width, then looks `depth` residual blocks deep."""
+    """Halves height and width, then applies `depth` residual blocks."""
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         super().__init__()
@@ -102,7 +103,7 @@ class DetectorNetwork(nn.Module):
                 module.fuse()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Look at pictures.
+        """Return the predictions for pictures.
 
         Args:
             image: (N, 4, H, W), H and W multiples of 16: the picture in [−1, 1], 0 in the hole,
@@ -120,7 +121,7 @@ def decode(output: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
 
     Args:
         output: (N, 6, h, w) as of `Detector`.
-        resolution: Side in pixels of the frames that the network knows.
+        resolution: Side in pixels of the frames that the network was trained on.
 
     Returns:
         Scores (N, h, w) in [0, 1], and frames (N, h, w, 4): x and y of the centre and side in
