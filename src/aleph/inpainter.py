@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from aleph.blending.compose import compose
 from aleph.config import Arithmetic, check_whole
 from aleph.errors import FrameWarning, InputError, warn
 from aleph.frames.detect import Finder, load_finder
+from aleph.frames.frame import Frame, with_curve
 from aleph.frames.placement import Placement
 from aleph.frames.request import EyesLike, FrameLike, FrameRequest, read_request
 from aleph.frames.select import FrameCandidate, select_frames
@@ -27,10 +28,12 @@ from aleph.models.model import Model
 from aleph.models.zoo import DEFAULT_MODEL, load_model
 from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
+from aleph.photo.tone import ToneCurve, measure_tone_curve
 from aleph.presets import Settings, resolve_settings, step_size_note
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
 from aleph.search.starts import Anchor, posterior_starts, random_starts
+from aleph.search.tone import IMAGES, NaturalTones, ToneMap, natural_tones, tone_map
 from aleph.search.weighting import context_weight
 
 __all__ = ["Candidate", "Inpainter", "Inpainting", "OnFrames", "OnStep", "SearchedFrame"]
@@ -220,7 +223,11 @@ class Inpainter:
         photo, hole = read_damaged(image, mask, seed)
         find = self._finder() if request.searches else None
         chosen = select_frames(photo.pixels, hole, request, self.model.config, find)
-        return _DamagedPhoto(number, photo, hole, chosen, seed)
+        curve = measure_tone_curve(photo.pixels, hole)
+        toned = [
+            replace(one, frame=with_curve(one.frame, photo.pixels, hole, curve)) for one in chosen
+        ]
+        return _DamagedPhoto(number, photo, hole, toned, seed, curve)
 
     def _finder(self) -> Finder | None:
         """Return the model's detector; loaded when it is first needed."""
@@ -273,6 +280,7 @@ class Inpainter:
             order.settings.blending,
             grain=order.grain,
             seed=job.seed,
+            curve=job.curve,
         )
         return Inpainting(
             candidates=[
@@ -298,6 +306,7 @@ class Inpainter:
             notes=[order.note] if order.note else [],
             _photo=job.photo,
             _grain=order.grain,
+            _curve=job.curve,
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,
         )
@@ -316,7 +325,9 @@ class Inpainter:
         target = to_tensor(np.stack([frame.pixels for frame in frames])).to(device)
         hole = torch.from_numpy(np.stack([frame.hole for frame in frames])[:, None]).to(device)
         seeds = [job.seed + job.chosen.index(chosen) for job, chosen in rows]
-        codes, anchor = self._starts(target, hole, settings, order.starts, seeds)
+        tones = self._tones(frames) if settings.search.tones else None
+        seen = tones.seen(target) if tones else target
+        codes, anchor = self._starts(seen, hole, settings, order.starts, seeds)
         return latent_search(
             self.model.generate,
             self.model.discriminate,
@@ -325,9 +336,27 @@ class Inpainter:
             codes,
             settings.search,
             anchor=anchor,
+            tones=tones,
             bounded=config.prior == "uniform",
             on_step=on_step,
         )
+
+    def _tones(self, frames: Sequence[Frame]) -> ToneMap | None:
+        """Return how the frames' tones and the model's belong together; None if they are alike."""
+        tones = tone_map(
+            [frame.pixels for frame in frames],
+            [frame.hole for frame in frames],
+            [frame.curve for frame in frames],
+            lambda: self._natural,
+        )
+        return tones and tones.to(self.model.device)
+
+    @cached_property
+    def _natural(self) -> NaturalTones:
+        """The tones of the model's own images; measured when they are first needed."""
+        config = self.model.config
+        codes = random_starts(config.prior, config.latent_dim, IMAGES, [0])[0]
+        return natural_tones(self.model.generate, codes.to(self.model.device))
 
     @torch.no_grad()
     def _starts(
@@ -371,6 +400,7 @@ class _DamagedPhoto:
     hole: Hole
     chosen: list[FrameCandidate]
     seed: int
+    curve: ToneCurve | None
 
 
 def _said_of(judged: Sequence[FrameCandidate]) -> list[str]:

@@ -23,6 +23,7 @@ from aleph.frames.select import FrameCandidate
 from aleph.photo.encode import encode_photo, write_photo
 from aleph.photo.photo import Photo
 from aleph.photo.pixels import write_image
+from aleph.photo.tone import ToneCurve
 from aleph.presets import Settings
 from aleph.visual.animation import search_timing, write_animation
 from aleph.visual.figure import show_hole, side_by_side
@@ -85,6 +86,7 @@ class Inpainting:
     notes: list[str]
     _photo: Photo = field(repr=False)
     _grain: bool = field(repr=False)
+    _curve: ToneCurve | None = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
 
@@ -123,6 +125,7 @@ class Inpainting:
             self.settings.blending,
             grain=self._grain,
             seed=self.seed,
+            curve=self._curve,
         )
 
     def encode(self, suffix: str, candidate: int = 0) -> bytes:

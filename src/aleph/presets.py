@@ -44,6 +44,7 @@ _YEH = Settings(
         learning_rate=0.03,
         learning_rate_end=1.0,
         start="random",
+        tones=False,
     ),
     blending="poisson",
 )

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from aleph.arrays import Floats, Hole, Pixels, Region, known_mean, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
+from aleph.blending.toning import tone_fill
 from aleph.config import Blending
 from aleph.frames.frame import KNOWN_SHARE, Frame
+from aleph.photo.tone import ToneCurve
 
 _AT_ONCE = 1 << 21
 """Pixels of a rectangle up to which it is filled in one piece."""
@@ -74,6 +76,7 @@ def compose(
     *,
     grain: bool = True,
     seed: int = 0,
+    curve: ToneCurve | None = None,
 ) -> list[Pixels]:
     """Fill the hole of a photo from what was generated in its frames.
 
@@ -85,6 +88,7 @@ def compose(
         blending: How they are put into the hole.
         grain: Whether the grain of the surroundings is added where an enlarged frame lacks it.
         seed: Of the grain.
+        curve: The photo's tone curve, if it is monochrome.
 
     Returns:
         For each, a new uint8 (H, W, 3), equal to `pixels` wherever `hole` is False.
@@ -96,6 +100,8 @@ def compose(
             painter = _Painter(part, tile, np.random.default_rng([seed, number, place, 0x6A11]))
             for fill, images in zip(fills, generated, strict=True):
                 painter.fill(fill, images)
+    for fill in fills:
+        tone_fill(fill, hole, frames, curve)
     return fills
 
 

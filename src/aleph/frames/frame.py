@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aleph.arrays import Floats, Hole, Pixels, Region, known_mean, rounded
 from aleph.errors import InputError
 from aleph.frames.placement import Placement
+from aleph.photo.tone import ToneCurve, measure_tone_curve
 
 KNOWN_SHARE = 1 / 8
 """A frame's pixel is known if at least this share of what it covers in the picture is known."""
@@ -23,6 +24,10 @@ _TOUCHED = 1e-3
 
 _FEATHER = 0.06
 """Width of a frame's rim over which its content fades out, in sides."""
+
+_INSET = 0.05
+"""Share of a frame's sides that is left out where its tones are measured: it may be a print's
+border."""
 
 _MARGIN = 4
 """Pixels of the frame around a region that its interpolation needs."""
@@ -41,6 +46,7 @@ class Frame:
         placement: Where the frame lies in the picture.
         beyond: Boolean (R, R), what lies beyond the picture's border.
         touched: Whether any missing pixel of the picture lies in it.
+        curve: The tone curve of the picture there; None if it is in colour or was not measured.
     """
 
     pixels: Pixels
@@ -50,6 +56,7 @@ class Frame:
     placement: Placement
     beyond: Hole
     touched: bool
+    curve: ToneCurve | None = None
 
     @property
     def resolution(self) -> int:
@@ -107,6 +114,25 @@ class Frame:
             how = cv2.INTER_AREA if height < generated.shape[0] else cv2.INTER_CUBIC
             return np.asarray(cv2.resize(generated, (width, height), interpolation=how), np.float32)
         return _unwarp(generated, self.placement, region or (slice(0, height), slice(0, width)))
+
+
+def with_curve(frame: Frame, image: Pixels, hole: Hole, curve: ToneCurve | None) -> Frame:
+    """Return a frame with the tone curve of its picture, or else its own.
+
+    Args:
+        frame: The frame.
+        image: uint8 (H, W, 3), the picture.
+        hole: Boolean (H, W).
+        curve: The picture's tone curve; None if it is in colour as a whole.
+    """
+    if curve is None and not frame.whole:
+        rows, columns = (
+            slice(span.start + inset, max(span.stop - inset, span.start + inset + 1))
+            for span in frame.region
+            for inset in [round(_INSET * (span.stop - span.start))]
+        )
+        curve = measure_tone_curve(image[rows, columns], hole[rows, columns])
+    return replace(frame, curve=curve)
 
 
 def frame_whole(image: Pixels, hole: Hole, resolution: int) -> Frame:

@@ -97,6 +97,8 @@ class Photo:
             hole: Boolean (H, W), True = missing.
         """
         fill = from_srgb(image, self.space, self.metadata.profile)
+        if self.metadata.profile and self.space == "RGB" and _is_grey(self.samples[~hole]):
+            fill[:] = fill[:, :, 1:2]  # a profile's rounding shall not colour it
         samples = self.samples.copy()
         scale = 257 if samples.dtype == np.uint16 else 1
         samples[hole, : BANDS[self.space]] = fill[hole].astype(samples.dtype) * scale
@@ -259,7 +261,7 @@ def _samples(picture: Image.Image) -> tuple[Samples, Space]:
 
 
 def _is_grey(samples: Samples) -> bool:
-    return bool((samples[:, :, :2] == samples[:, :, 1:3]).all())
+    return bool((samples[..., :2] == samples[..., 1:3]).all())
 
 
 _Turned = TypeVar("_Turned", bound=NDArray[Any])

@@ -26,6 +26,8 @@ class SearchConfig(Serialisable):
             encoder, or at random draws from the prior.
         starts: Starts per image, searched together; the one that ends with the lowest loss is kept.
         clip: Clip z to [−1, 1] after each step, if the model's prior is uniform there.
+        tones: Search a monochrome or faded frame in the tones that the model knows, and compare in
+            the frame's own.
         patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.
     """
 
@@ -39,6 +41,7 @@ class SearchConfig(Serialisable):
     start: Start = "encoder"
     starts: int = 1
     clip: bool = True
+    tones: bool = True
     patience: int = 0
 
     def __post_init__(self) -> None:

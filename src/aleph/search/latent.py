@@ -17,6 +17,7 @@ from torch import Tensor
 from aleph.search.config import SearchConfig
 from aleph.search.losses import context_loss, latent_loss, prior_loss
 from aleph.search.starts import Anchor
+from aleph.search.tone import ToneMap
 
 Network = Callable[[Tensor], Tensor]
 
@@ -75,6 +76,7 @@ def latent_search(
     config: SearchConfig,
     *,
     anchor: Anchor | None = None,
+    tones: ToneMap | None = None,
     bounded: bool = False,
     on_step: Callable[[SearchStep], None] | None = None,
 ) -> SearchResult:
@@ -88,6 +90,8 @@ def latent_search(
         start: Where to start, float32 (N, K, latent_dim): K starts per image.
         config: The settings of the search. K is taken from `start`; `config.starts` is not read.
         anchor: What the latent term measures the distance of each code from; N(0, 1) by default.
+        tones: How the images' tones and those of the generator belong together; where they do, all
+            that is generated is compared and returned in the images' tones.
         bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
         on_step: Called with every step's state, the start's included; what it raises ends the
             search.
@@ -96,7 +100,7 @@ def latent_search(
         For every start the state of the lowest total loss; a NaN counts as the highest.
     """
     objective = _Objective(
-        generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor()
+        generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor(), tones
     )
     z = start.detach().flatten(0, 1).clone().requires_grad_(True)
     adam = torch.optim.Adam([z], config.learning_rate)
@@ -144,6 +148,7 @@ class _Objective:
         starts: int,
         config: SearchConfig,
         anchor: Anchor,
+        tones: ToneMap | None,
     ) -> None:
         if config.prior_weight > 0 and discriminator is None:
             raise ValueError("a prior weight above 0 needs a discriminator")
@@ -156,9 +161,11 @@ class _Objective:
         self.weight = weight.repeat_interleave(starts, 0)
         self.config = config
         self.anchor = anchor.flat()
+        self.tones = tones
 
     def __call__(self, z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        generated = self.generator(z).float()
+        natural = self.generator(z).float()
+        generated = self.tones.shown(natural) if self.tones else natural
         losses = {
             "context": context_loss(generated, self.target, self.weight, self.config.norm),
             "latent": latent_loss(z, self.anchor.mean, self.anchor.deviation),
@@ -166,7 +173,7 @@ class _Objective:
         total = losses["context"] + self.config.latent_weight * losses["latent"]
         if self.config.prior_weight > 0:
             assert self.discriminator is not None
-            losses["prior"] = prior_loss(self.discriminator(generated).float())
+            losses["prior"] = prior_loss(self.discriminator(natural).float())
             total = total + self.config.prior_weight * losses["prior"]
         losses["total"] = total
         return losses, generated
