@@ -12,19 +12,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aleph import config
-from aleph.cli.options import AsJson, Device, Model, Quiet, given, one_of, options_of
-from aleph.cli.progress import search_bar, warnings_said
+from aleph.cli.options import AsJson, Device, Model, Quiet, Verbose, given, one_of, options_of
+from aleph.cli.pipes import check_stream, is_piped, is_stream, read_piped, write_stream
+from aleph.cli.progress import search_bar, show_log, warnings_said
 from aleph.errors import InputError, MaskWarning
 from aleph.search.config import SearchConfig
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter
     from aleph.masks.read import Mask
+    from aleph.photo.limits import Limits
+    from aleph.photo.photo import PhotoLike
 
-Image = Annotated[Path, typer.Argument(help="The damaged picture; or a folder.")]
+Image = Annotated[
+    Path, typer.Argument(help="The damaged picture, - for standard input; or a folder.")
+]
 Out = Annotated[
     Path,
-    typer.Option("--out", "-o", help="Where to write the filled picture; or a folder for all."),
+    typer.Option(
+        "--out",
+        "-o",
+        help="Where to write the filled picture, - for standard output (as PNG); or a folder.",
+    ),
 ]
 MaskSource = Annotated[
     str | None,
@@ -32,7 +41,8 @@ MaskSource = Annotated[
         "--mask",
         "-m",
         help="A picture of the same proportions, light (128 and up) = missing; a folder of "
-        "such, paired by name; alpha: transparent = missing; or a generated mask: center, "
+        "such, paired by name; strokes painted on nothing, or a copy with the damage erased; "
+        "alpha: what is transparent in IMAGE; - for standard input; or a generated mask: center, "
         "half, random, pattern, strokes.",
     ),
 ]
@@ -74,6 +84,10 @@ Grain = Annotated[
     typer.Option("--grain/--no-grain", help="Give the fill the grain of its surroundings."),
 ]
 Animate = Annotated[Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")]
+MaxMegapixels = Annotated[
+    float | None,
+    typer.Option(help="Largest photo and mask, in millions of pixels (300), as memory allows."),
+]
 Figure = Annotated[
     Path | None, typer.Option(help="Write original, damaged and filled side by side.")
 ]
@@ -100,8 +114,10 @@ def inpaint(
     grain: Grain = True,
     animate: Animate = None,
     figure: Figure = None,
+    max_megapixels: MaxMegapixels = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     **fields: Any,  # noqa: ANN401 - of SearchConfig
 ) -> None:
     """Fill the hole of a damaged picture, or the holes of a folder of them.
@@ -114,15 +130,20 @@ def inpaint(
         raise typer.BadParameter("say what is missing: --mask or --mask-color")
     from aleph.frames.request import read_request
     from aleph.masks.read import Mask
+    from aleph.photo.limits import Limits
 
+    show_log(verbose)
     config.check_choice("precision", precision, config.Arithmetic)
     read_request(frame, eyes)
     marked_by = given(tolerance=tolerance)
-    damage = Mask(mask, color=mask_color, invert=invert_mask, grow=grow, **marked_by)
+    limits = Limits(**given(megapixels=max_megapixels))
+    with warnings_said():
+        source, marks = read_piped(image, mask, limits)
+    damage = Mask(marks, color=mask_color, invert=invert_mask, grow=grow, **marked_by)
     load = given(name_or_path=model, device=device, precision=precision)
     options = given(preset=preset, blending=blending, frame=frame, eyes=eyes, grain=grain, **fields)
     options |= {"candidates": candidates, "seed": seed}
-    task = _Task(image, damage, out, load, options, as_json, quiet)
+    task = _Task(source, damage, out, limits, load, options, as_json, quiet)
     if not image.is_dir():
         _inpaint_one(task, figure, animate)
     elif figure or animate:
@@ -139,15 +160,17 @@ class _Task:
         image: A picture, or a folder of them.
         mask: What is missing.
         out: Where the result goes.
+        limits: How large a picture may be.
         load: Of `Inpainter.from_pretrained`.
         options: Of the inpainter.
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
     """
 
-    image: Path
+    image: PhotoLike
     mask: Mask
     out: Path
+    limits: Limits
     load: dict[str, Any]
     options: dict[str, Any]
     as_json: bool
@@ -166,19 +189,25 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     from aleph.visual.animation import check_animation_path
 
     # Everything that can be refused is refused before the search is waited for.
-    for path in [task.out, *([figure] if figure else [])]:
+    streamed = is_stream(task.out)
+    if streamed:
+        check_stream(task.out, task.as_json, task.options["candidates"])
+    for path in [*([] if streamed else [task.out]), *([figure] if figure else [])]:
         check_image_path(path)
     if animate:
         check_animation_path(animate)
     with warnings_said():
-        photo, hole = read_damaged(task.image, task.mask, task.options["seed"])
-    check_photo_path(photo, task.out)
+        photo, hole = read_damaged(task.image, task.mask, task.options["seed"], task.limits)
+    if not streamed:
+        check_photo_path(photo, task.out)
     inpainter = task.inpainter()
     with warnings_said(), search_bar(task.quiet) as on_step:
         warnings.simplefilter("ignore", MaskWarning)  # said above
         record = animate is not None
         result = inpainter(photo, hole, on_step=on_step, record=record, **task.options)
-    written = result.save_all(task.out)
+    if streamed:
+        write_stream(result, task.out)
+    written = [] if streamed else result.save_all(task.out)
     if figure:
         result.figure(figure)
         written.append(figure)
@@ -188,13 +217,17 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     if task.as_json:
         typer.echo(json.dumps({**result.report(), "files": [str(path) for path in written]}))
     elif not task.quiet:
-        typer.echo(f"filled in {result.seconds:.1f} s: {', '.join(map(str, written))}")
+        names = ", ".join(map(str, [*([task.out] if streamed else []), *written]))
+        typer.echo(f"filled in {result.seconds:.1f} s: {names}", err=is_piped(task.out))
 
 
 def _inpaint_folder(task: _Task) -> None:
     from aleph.folders import inpaint_folder
     from aleph.progress import Reporter
 
+    assert isinstance(task.image, Path)
+    if is_stream(task.out):
+        raise InputError(f"the results of a folder need a folder, not '{task.out}'")
     inpainter = task.inpainter()
     with Reporter(not task.quiet).progress("filling", transient=True) as advance:
 
@@ -202,8 +235,9 @@ def _inpaint_folder(task: _Task) -> None:
             advance(done, total=total)
 
         outcome = inpaint_folder(
-            task.image, task.mask, task.out, inpainter, on_progress=on_progress, **task.options
-        )
+            task.image, task.mask, task.out, inpainter, limits=task.limits,
+            on_progress=on_progress, **task.options,
+        )  # fmt: skip
     for name, what in outcome.warned.items():
         typer.echo(f"aleph: warning: {name}: {what}", err=True)
     for name, reason in outcome.failed.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,18 @@ def search_bar(quiet: bool) -> Iterator[OnStep]:
             advance(step.step, {"loss": float(lowest)}, step.steps)
 
         yield on_step
+
+
+def show_log(wanted: bool) -> None:
+    """Show the debug log on standard error, a line each, if it is wanted."""
+    log = logging.getLogger("aleph")
+    for handler in [h for h in log.handlers if isinstance(h, logging.StreamHandler)]:
+        log.removeHandler(handler)
+    if wanted:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("aleph: debug: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from aleph.masks.picture import missing_in
 from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo, PhotoLike, read_photo, read_values, stored, turned
 
-MaskSource = NDArray[Any] | Image.Image | str | os.PathLike[str]
-"""A boolean or uint8 array (H, W), a PIL image, a path, `alpha`, or the name of a mask."""
+MaskSource = NDArray[Any] | Image.Image | Photo | str | os.PathLike[str]
+"""An array (H, W), a picture, its path, `alpha`, or the name of a mask."""
 
 FILE_THRESHOLD = 128
 """Grey values of a picture used as a mask from here up are missing: feathered and JPEG-compressed
@@ -180,6 +180,8 @@ def _marked(mask: Mask, photo: Photo | None, limits: Limits | None) -> Photo | N
         return photo
     if isinstance(source, str) and source in NAMED_MASKS:
         return None
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, str | os.PathLike):
         return _read_mask(source, limits)
     if isinstance(source, Image.Image):

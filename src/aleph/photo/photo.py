@@ -173,7 +173,13 @@ def read_values(
         return np.array(upright(source)) if source.mode in _NUMBERS else read_photo(source, what)
     name = os.fspath(source)
     label = f"{what} '{name}'"
-    data = read_file(name, label)
+    return decode_values(read_file(name, label), label, limits, name)
+
+
+def decode_values(
+    data: bytes, label: str, limits: Limits | None = None, name: str = ""
+) -> Photo | NDArray[Any]:
+    """Read a picture from the bytes of its file, as `read_values`."""
     with decoding(label), opened(data, label, limits, name) as picture:
         if picture.mode in _NUMBERS:
             picture.load()
