@@ -1,4 +1,4 @@
-"""Training images: folders, zips or CelebA → one array of squares that steps read from.
+"""Training images: folders, zips or CelebA → one array of square images.
 
 All images are decoded once, centre-cropped, scaled and packed into a memory-mapped uint8 array,
 so that the processor is free for training and every process of a run shares the same pages.

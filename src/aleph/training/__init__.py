@@ -1,1 +1,1 @@
-"""Training on one's own images: data, the steps of each kind of model, one loop, resume."""
+"""Training of models on one's own images: one loop for every kind of model; runs can be resumed."""

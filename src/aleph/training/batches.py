@@ -1,4 +1,4 @@
-"""Batches: which images every step of a run sees."""
+"""Batches: the packed training images, and which of them each step uses."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def pack(
 
 
 class Batches:
-    """Batches as a pure function of the step, so that a resumed run sees what a straight one does.
+    """Batches as a pure function of the step, so that a resumed run gets the same ones.
 
-    Position p of the endless stream of images is entry p mod n of the permutation of epoch p // n.
+    The stream of images is a random permutation of all n images for each epoch: position p is entry
+    p mod n of the permutation of epoch p // n.
     """
 
     def __init__(self, images: NDArray[np.uint8], batch_size: int, seed: int) -> None:

@@ -9,7 +9,7 @@ from aleph.config import Precision, Serialisable, check_choice, require
 
 @dataclass(frozen=True)
 class TrainConfig(Serialisable):
-    """How a model is trained. Together with the data it decides every number of the run.
+    """How a model is trained. The data and these settings determine the trained weights.
 
     Attributes:
         batch_size: Images per step over all devices together.

@@ -72,7 +72,7 @@ class Outcome:
         step: Steps done in all.
         finished: False if a signal stopped it before the last step.
         images_per_second: Mean over this call.
-        first_process: Whether this process is the one that speaks for the run.
+        first_process: Whether this is the process of rank 0, which reports on the run.
     """
 
     step: int
@@ -82,7 +82,7 @@ class Outcome:
 
 
 class _StopRequest:
-    """SIGINT and SIGTERM ask for a stop after the current step; a second SIGINT insists."""
+    """SIGINT and SIGTERM stop the run after the current step; a second SIGINT stops it at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -104,7 +104,7 @@ class _StopRequest:
                 signal.signal(number, handler)
 
     def agreed(self, fabric: Fabric) -> bool:
-        """Return whether any process was asked to stop; every process gets the same answer."""
+        """Return whether any process was asked to stop; the same value in every process."""
         if fabric.world_size == 1:
             return self.asked
         asked = torch.tensor(float(self.asked), device=fabric.device)
@@ -118,7 +118,7 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
 
     Args:
         run: What to train and where.
-        resume: Go on from the run's state, if it has one yet.
+        resume: Continue from the run's saved state, if there is one.
         devices: Where to compute.
         reporter: Shows progress on the first process.
 
@@ -128,7 +128,7 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
         OutputError: if the run's folder cannot be written.
     """
     _require_packages()
-    # Before any process is launched, so that bad data is refused once and in peace.
+    # Before further processes are launched, so that bad data is reported once.
     split = None if resume and run.images.exists() else split_data(run)
     fabric = start_fabric(run.train, devices)
     reporter = (reporter or Reporter()) if fabric.global_rank == 0 else Reporter(enabled=False)
@@ -137,7 +137,7 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     fabric.barrier()
     batches = Batches(open_images(run), run.train.batch_size, run.train.seed)
     if fabric.global_rank == 0:
-        write_run(run)  # only now is there a run to go on with
+        write_run(run)  # from here on the run can be resumed
     recipe = new_recipe(run.model, run.train, fabric.device)
     done = 0
     if resume and run.state.exists():
@@ -180,7 +180,7 @@ def start_fabric(config: TrainConfig, devices: Devices) -> Fabric:
 
 
 def _from_torchrun(devices: Devices) -> Devices:
-    """Return what `torchrun` started, where it started this process; else the devices as given."""
+    """Return the devices that `torchrun` set up if it started this process, else those given."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return devices
     count, nodes = os.environ["LOCAL_WORLD_SIZE"], int(os.environ["GROUP_WORLD_SIZE"])
@@ -197,7 +197,7 @@ def new_recipe(model: ModelConfig, config: TrainConfig, device: torch.device) ->
 
 
 class _Loop:
-    """The steps of one call, with what is saved, shown and logged between them."""
+    """Runs the steps of one call of `train`; saves, samples and logs between them."""
 
     def __init__(
         self, fabric: Fabric, run: Run, recipe: Recipe, batches: Batches, reporter: Reporter
@@ -244,11 +244,11 @@ class _Loop:
         return Outcome(done, done >= self.config.steps, rate, self.first)
 
     def _due(self, done: int, every: int) -> bool:
-        """Return whether what is done every so many steps, and after the last, is due."""
+        """Return whether a task of every `every` steps, and of the last step, is due."""
         return done % every == 0 or done == self.config.steps
 
     def advance(self, done: int) -> dict[str, Tensor]:
-        """Do one step: the recipe's, then the averages'."""
+        """Train one step, then update the moving averages of the weights."""
         step = Step.at(done, self.config.seed, self.fabric)
         pixels = self.batches(done, self.fabric.global_rank, self.fabric.world_size)
         real = to_tensor(pixels).to(self.fabric.device)
@@ -258,7 +258,7 @@ class _Loop:
         losses = self.recipe.step(real, step)
         size = self.config.batch_size
         half_life = self.config.average_half_life
-        # The first weights of a run that goes on from a model are good: nothing is to be forgotten.
+        # The initial weights of a warm start are good, so the average needs no ramp-up.
         decay = decay_at(math.inf if self.run.init else done * size, size, half_life)
         for role, average in self.recipe.averages.items():
             update_average(average, self.recipe.networks[role], decay)
@@ -288,7 +288,7 @@ class _Loop:
 
 
 class _Meter:
-    """Means of the losses and the rate since it was last read."""
+    """The mean losses and the images per second since it was last read."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -301,7 +301,7 @@ class _Meter:
         self.last = losses
 
     def require_finite(self, step: int) -> None:
-        """Refuse the last step if a loss is not a number, so that no such state is saved.
+        """Raise if a loss of the last step has diverged, so that its state is not saved.
 
         Raises:
             TrainingError: naming the loss.
@@ -309,7 +309,7 @@ class _Meter:
         _refuse_divergence({name: value.item() for name, value in self.last.items()}, step)
 
     def read(self, step: int) -> tuple[dict[str, float], float]:
-        """Return (mean losses, images per second) and start anew.
+        """Return the mean losses and the images per second, and reset both.
 
         Raises:
             TrainingError: if a loss is not a number.
@@ -323,13 +323,13 @@ class _Meter:
         return means, rate
 
 
-_ABSURD = 1e9
-"""No loss gets there but in a run that is lost, and such a run must not overwrite a good state."""
+_DIVERGED = 1e9
+"""A loss above this means that training has diverged; a good state must not be overwritten then."""
 
 
 def _refuse_divergence(losses: dict[str, float], step: int) -> None:
     for name, value in losses.items():
-        if not abs(value) < _ABSURD:  # true of NaN as well
+        if not abs(value) < _DIVERGED:  # true of NaN as well
             raise TrainingError(
                 f"training diverged before step {step}: the loss '{name}' is {value:.3g}; "
                 "the last saved state is kept; try a lower --learning-rate"

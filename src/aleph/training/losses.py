@@ -1,4 +1,4 @@
-"""Losses of training."""
+"""The losses of training, one function per formula."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def posterior_divergence(
 ) -> Tensor:
     """KL(N(μ, σ²) ‖ N(m, s²)) = ½ Σ (((μ − m)² + σ²) / s² − 1 − log σ² + log s²).
 
-    With m = 0 and s = 1 the divergence from the prior (Kingma & Welling 2014, appendix B); with
-    another posterior's m and s that of what is known of a whole image from what is guessed of a
-    damaged one (Sohn et al. 2015, eq. 4; Zheng et al. 2019, arXiv 1903.04227, eq. 5).
+    With m = 0 and s = 1 it is the divergence from the prior (Kingma & Welling 2014, appendix B);
+    with m and s of the posterior of a damaged image, the divergence of the undamaged image's
+    posterior from it (Sohn et al. 2015, eq. 4; Zheng et al. 2019, arXiv 1903.04227, eq. 5).
 
     Args:
         mean: μ, shape (N, latent_dim).
@@ -49,7 +49,7 @@ def posterior_divergence(
 
 
 def reconstruction_loss(generated: Tensor, image: Tensor) -> Tensor:
-    """Mean |G − x| plus the same of both images pooled 4×4, which asks for the right colours.
+    """Mean |G − x| plus the same of both images pooled 4×4, which weighs errors of colour more.
 
     Args:
         generated: Shape (N, 3, H, W), in [−1, 1].
@@ -64,7 +64,7 @@ def reconstruction_loss(generated: Tensor, image: Tensor) -> Tensor:
 
 
 def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor:
-    """Mean |f_k(G) − f_k(x)| over the discriminator's features, in units of their mean size.
+    """Mean |f_k(G) − f_k(x)| over the discriminator's features, relative to their mean magnitude.
 
     Feature matching per image (Larsen et al. 2016, arXiv 1512.09300, eq. 7; Wang et al. 2018,
     arXiv 1711.11585, eq. 4).

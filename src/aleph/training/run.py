@@ -1,4 +1,4 @@
-"""The folder of a run: what it was told, what it reads from, where its state lies."""
+"""The folder of a run: its configuration, its packed images, the path of its state."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Run:
         return self.folder / f"images-{self.model.image_resolution}.npy"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything that decides the run's numbers, as plain JSON values."""
+        """Return everything that determines the trained weights, as plain JSON values."""
         return {
             "data": list(self.data),
             "partition": self.partition,
@@ -108,10 +108,10 @@ def _absolute(train: dict[str, Any]) -> dict[str, Any]:
 
 
 def extend_run(run: Run, train: dict[str, Any], model: dict[str, Any]) -> Run:
-    """Return the run with more steps, or other intervals of saving; all else is settled.
+    """Return the run with more steps, or other intervals of saving; nothing else can change.
 
     Raises:
-        TrainingError: if an option that decided the run's past is given another value.
+        TrainingError: if any other option differs from what the run was started with.
     """
     free, train = {"steps", "save_every", "sample_every", "log_every"}, _absolute(train)
     settled = {**run.train.to_dict(), **run.model.to_dict()}
@@ -164,7 +164,7 @@ def split_data(run: Run) -> Split:
     """
     partition = read_partition(Path(run.partition)) if run.partition else None
     split = split_sources(find_sources(run.data), run.train.holdout, run.train.seed, partition)
-    _require(len(split.train), run)
+    _require_a_batch(len(split.train), run)
     return split
 
 
@@ -199,7 +199,7 @@ def _pack_with_progress(sources: list[Source], run: Run, reporter: Reporter) -> 
         )
 
 
-def _require(count: int, run: Run) -> None:
+def _require_a_batch(count: int, run: Run) -> None:
     if count < run.train.batch_size:
         raise TrainingError(
             f"too few images: {count} to train on, but a batch holds {run.train.batch_size}; "
@@ -219,5 +219,5 @@ def open_images(run: Run) -> NDArray[np.uint8]:
         raise TrainingError(
             f"'{run.images}' is damaged ({error}); delete it and resume: it is made anew"
         ) from None
-    _require(len(images), run)
+    _require_a_batch(len(images), run)
     return images

@@ -1,4 +1,4 @@
-"""The state of a run: everything that going on needs, in one safetensors file, replaced at once."""
+"""The state of a run: everything that resuming needs, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _tensors(trained: Recipe) -> dict[str, Tensor]:
 
 
 def save_state(trained: Recipe, path: Path, meta: dict[str, Any]) -> None:
-    """Write the state; the old one stays until the new one is wholly on disk."""
+    """Write the state; it replaces the old one only when it is completely on disk."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(trained).items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, {"aleph": json.dumps(meta)})
@@ -62,7 +62,7 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 @torch.no_grad()
 def load_state(trained: Recipe, path: Path) -> dict[str, Any]:
-    """Put a saved state into the live networks, averages and optimizers; return its meta.
+    """Load a saved state into networks, averages and optimizers; return its `meta`.
 
     Raises:
         TrainingError: if the state is damaged or of other networks.

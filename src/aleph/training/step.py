@@ -1,4 +1,4 @@
-"""What one training step may use: its place, its randomness, its precision, its peers."""
+"""What a training step needs: its index, random numbers, precision, and the other processes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Step:
 
     Attributes:
         index: Steps done before this one.
-        random: Source of all the step's randomness: a function of (seed, index, rank) alone, which
-            is why a resumed run needs no stored random state to go on bit for bit.
+        random: Source of all random numbers of the step. It depends on (seed, index, rank) alone,
+            so a resumed run repeats an uninterrupted one bit for bit without stored random state.
         fabric: The processes and devices of the run.
     """
 

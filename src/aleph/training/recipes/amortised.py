@@ -1,10 +1,13 @@
-"""Training of the amortised start: encoder and generator as a masked variational autoencoder, then
-the adversary (the roles of Larsen et al. 2016, arXiv 1512.09300).
+"""Training of models of kind `amortised`: encoder and generator are a variational autoencoder of
+damaged images, to which a discriminator is added later (VAE-GAN, Larsen et al. 2016, arXiv
+1512.09300).
 
-The encoder sees every image damaged, and some whole. A whole image's posterior is that of a
-variational autoencoder. A damaged image's mean is trained to rebuild the image as well as can be,
-its spread to hold the whole image's posterior (pluralistic completion, Zheng et al. 2019, arXiv
-1903.04227): the mean is the best guess, the samples are what else it may have been."""
+The encoder gets every image damaged, and some of them undamaged too. The posterior of an undamaged
+image is that of a usual variational autoencoder. The mean of a damaged image's posterior is trained
+to reconstruct the whole image as well as possible; its variance is trained to cover the undamaged
+image's posterior (pluralistic completion, Zheng et al. 2019, arXiv 1903.04227). So the mean is the
+best single estimate, and samples are other images that agree with the known pixels.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,8 @@ R1_EVERY = 16
 """Steps between two R1 penalties, each weighted by as much (Karras et al. 2020, section 3.1)."""
 
 
-def _judged(batch: int) -> int:
-    """Return how many of a batch's images the discriminator sees: judging all costs too much."""
+def _discriminated(batch: int) -> int:
+    """Return how many images of a batch the discriminator gets; not all, to save time."""
     return max(2, batch // 2)
 
 
@@ -41,7 +44,7 @@ def _whole(batch: int) -> int:
 
 @dataclass(frozen=True)
 class _Codes:
-    """What the encoder says of a batch of N images, K of which it sees undamaged too.
+    """The encoder's posteriors of a batch of N damaged images, and of the first K undamaged.
 
     Attributes:
         mean: μ of the damaged images' posteriors, float32 (N, latent_dim).
@@ -62,8 +65,8 @@ class _Codes:
     def kl_damaged(self) -> Tensor:
         """KL of the whole images' posteriors, held fixed, from the damaged ones', mean, in nats.
 
-        This alone decides how wide a damaged image's posterior is: as wide as the codes of the
-        images that the damage leaves possible, so that its samples differ where they may.
+        This alone sets the variance of a damaged image's posterior: it covers the codes of all
+        images that agree with the known pixels, so that its samples differ in the hole.
         """
         count = len(self.whole_mean)
         return posterior_divergence(
@@ -75,7 +78,7 @@ class _Codes:
 
 
 class AmortisedRecipe(Recipe):
-    """Encoder and generator, trained to rebuild, and the discriminator that judges them."""
+    """Encoder and generator, trained to reconstruct images, and their discriminator."""
 
     averaged = ("generator", "encoder")
     beta2 = 0.99
@@ -83,10 +86,10 @@ class AmortisedRecipe(Recipe):
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses.
 
-        Encoder and generator learn to rebuild the whole image from the mean code of what a hole
-        leaves of it, and a part of the batch from a sample of the undamaged image's posterior. From
-        `adversary_start` on the discriminator judges half of the first, and images of codes that
-        belong to no image.
+        Encoder and generator learn to reconstruct every image from the posterior mean of its
+        damaged copy, and a part of the batch from a sample of the undamaged image's posterior. From
+        `adversary_start` on, half of the first reconstructions and images of codes without an
+        original get an adversarial loss.
         """
         adversary = step.index >= self.config.adversary_start
         with step.autocast():
@@ -94,7 +97,7 @@ class AmortisedRecipe(Recipe):
             whole = _sample(codes.whole_mean, codes.whole_log_variance, step)
             drawn = [codes.mean, whole]
             if adversary:
-                drawn.append(_free_codes(codes, whole, step))
+                drawn.append(_unpaired_codes(codes, whole, step))
             generated = self.networks["generator"](torch.cat(drawn))
         rebuilt, redrawn, free = generated.float().tensor_split([len(real), len(real) + len(whole)])
         reconstruction = reconstruction_loss(rebuilt, real).mean()
@@ -110,10 +113,10 @@ class AmortisedRecipe(Recipe):
             "kl_damaged": kl_damaged.detach(),
         }
         if adversary:
-            judged = _judged(len(real))
+            judged = _discriminated(len(real))
             real, generated = real[:judged], torch.cat([rebuilt[:judged], free])
             report |= self._train_discriminator(real, generated.detach(), step)
-            verdict, features = self._verdict(real, generated, step)
+            verdict, features = self._adversarial_losses(real, generated, step)
             loss = loss + self.config.adversary_weight * verdict
             loss = loss + self.config.feature_weight * features
             report |= {"generator": verdict.detach(), "features": features.detach()}
@@ -160,10 +163,13 @@ class AmortisedRecipe(Recipe):
         step.minimise(loss, [self.optimizers["discriminator"]], list(discriminator.parameters()))
         return report
 
-    def _verdict(self, real: Tensor, generated: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        """Return the adversarial loss, of the rebuilt and of the free alike, and the feature loss.
+    def _adversarial_losses(
+        self, real: Tensor, generated: Tensor, step: Step
+    ) -> tuple[Tensor, Tensor]:
+        """Return the generator's adversarial loss and the feature-matching loss.
 
-        Images of random codes have no other loss: they count as much as the rebuilt, however few.
+        Images without an original have no other loss, so their mean counts as much as that of the
+        reconstructions, however few they are.
         """
         discriminator = self.networks["discriminator"]
         with step.autocast():
@@ -176,7 +182,7 @@ class AmortisedRecipe(Recipe):
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
-        """Return rows of 8: damaged images, best guesses, two samples each, four of the prior."""
+        """Return rows of 8: damaged, from the mean, twice from a sample, four rows of the prior."""
         generator, encoder = self.averages["generator"], self.averages["encoder"]
         real = real[:: max(1, len(real) // 8)][:8]
         holes = draw_holes(len(real), self.model.resolution, np.random.default_rng(0))
@@ -191,20 +197,20 @@ class AmortisedRecipe(Recipe):
         return torch.cat([*columns, generator(free)])
 
     def export(self) -> dict[str, nn.Module]:
-        """Return the networks to ship, in inference mode."""
+        """Return the networks of the exported model, in inference mode."""
         return {**self.averages, "discriminator": self.networks["discriminator"].eval()}
 
 
-def _free_codes(codes: _Codes, whole: Tensor, step: Step) -> Tensor:
-    """Return codes whose images have no original: mixtures of whole images' codes, and samples of
-    damaged images' posteriors.
+def _unpaired_codes(codes: _Codes, whole: Tensor, step: Step) -> Tensor:
+    """Return codes whose images have no original: mixtures of undamaged images' codes, and samples
+    of damaged images' posteriors.
 
-    Every number of a mixture is that of another image (Kim & Mnih 2018, arXiv 1802.05983, algorithm
-    1). Once the latent space is whitened these are draws of the prior. Codes drawn from the prior
-    itself would be told from the encoder's in training, for the two never quite agree, and the
-    generator would learn to draw the ones well and the others badly.
+    A mixture takes each of its numbers from the code of another image (Kim & Mnih 2018, arXiv
+    1802.05983, algorithm 1). Once the latent space is whitened, mixtures are draws of the prior. In
+    training the prior itself is not used: the encoder's codes differ from it, so the generator
+    would learn to treat the two differently.
 
-    The encoder is not told what becomes of any: it would narrow its posteriors.
+    No gradient reaches the encoder through these codes: it would make its posteriors narrower.
     """
     order = torch.rand(whole.shape, generator=step.random, device=whole.device).argsort(dim=0)
     mixed = whole.detach().gather(0, order)

@@ -38,7 +38,7 @@ class DCGANRecipe(Recipe):
         loss_d = discriminator_loss(real_logit, fake_logit).mean()
         self._minimise(loss_d, "discriminator", step)
 
-        # The same images serve G's step, judged by the D that has just learnt from them.
+        # The same images serve the step of G, with the updated D.
         with step.autocast():
             judged = discriminator(fake).float()
         loss_g = prior_loss(judged).mean()
@@ -61,7 +61,7 @@ class DCGANRecipe(Recipe):
         return samples
 
     def export(self) -> dict[str, nn.Module]:
-        """Return the networks to ship, in inference mode, batch statistics measured anew."""
+        """Return the networks of the exported model, with batch statistics measured anew."""
         generator = self.averages["generator"]
         assert isinstance(generator, DCGANGenerator)
         random = torch.Generator(next(generator.parameters()).device).manual_seed(0)

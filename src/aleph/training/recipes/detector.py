@@ -1,8 +1,8 @@
-"""Training of a detector, without labels: the places of the objects in made-up scenes are known.
+"""Training of a detector without labels, on synthetic scenes whose objects' places are known.
 
 The loss is that of objects as points (Zhou et al. 2019, arXiv 1904.07850, section 3): a focal loss
-on where the centres are, and l1 on the offset, the logarithm of the side and the angle's cosine and
-sine at the cells beside a centre.
+on the heat map of the centres, and at the cells beside a centre l1 on the offset, the logarithm of
+the side, and the cosine and sine of the angle.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from aleph.training.samples.scenes import Composer, Scene
 from aleph.training.step import Step
 
 ENOUGH, TOO_LITTLE = 0.3, 0.12
-"""Visible share of an object from which it counts as there, and below which as not there; what lies
-between says nothing."""
+"""Visible share of an object from which it counts as present, and below which as absent; between
+them its cells are left out of the loss."""
 
 GEOMETRY_WEIGHTS = (1.0, 1.0, 2.5, 2.0, 2.0)
 """Of the offset (x, y; cells), the logarithm of the side, cosine and sine."""
 
 _SPREAD = 0.1
-"""Deviation, in sides of the frame, within which a cell beside the centre is nearly right."""
+"""Standard deviation of the heat around a centre, in sides of the frame."""
 
 _NEAR = 1.5
-"""Cells from a centre within which the geometry is learnt."""
+"""Distance from a centre, in cells, within which offset, side and angle are trained."""
 
 _SHOWN = 0.3
 """Score from which a preview draws a frame."""
@@ -47,13 +47,13 @@ _SHOWN = 0.3
 
 @dataclass(frozen=True)
 class Targets:
-    """What the network should say of a batch of scenes.
+    """The training targets of a batch of scenes.
 
     Attributes:
         heat: (N, h, w), 1 at the cell of a centre, falling off around it.
-        geometry: (N, 5, h, w), the output's channels after the logit.
-        near: (N, h, w), 1 where the geometry is to be learnt.
-        counted: (N, h, w), 0 where nothing can be said.
+        geometry: (N, 5, h, w), offset, log side, cosine and sine: the output after the logit.
+        near: (N, h, w), 1 where the geometry is trained.
+        counted: (N, h, w), 0 where the heat is left out of the loss.
     """
 
     heat: Tensor
@@ -63,7 +63,7 @@ class Targets:
 
 
 class DetectorRecipe(Recipe):
-    """The detector, trained on scenes that are composed afresh for every step."""
+    """The detector, trained on scenes that are composed anew for every step."""
 
     averaged = ("detector",)
     beta2 = 0.99
@@ -111,12 +111,12 @@ class DetectorRecipe(Recipe):
         return to_tensor(np.stack(drawn))
 
     def export(self) -> dict[str, nn.Module]:
-        """Return the network to ship, in inference mode."""
+        """Return the network of the exported model, in inference mode."""
         return dict(self.averages)
 
 
 def _inputs(scenes: list[Scene]) -> Tensor:
-    """Return what the network sees of scenes: float32 (N, 4, S, S)."""
+    """Return scenes as the network's input: float32 (N, 4, S, S), picture and hole."""
     image = to_tensor(np.stack([scene.image for scene in scenes]))
     hole = torch.from_numpy(np.stack([scene.hole for scene in scenes])[:, None])
     return torch.cat([image.masked_fill(hole, 0.0), hole.float()], dim=1).contiguous(

@@ -9,16 +9,16 @@ from torch import nn
 
 
 def averaged_copy(network: nn.Module) -> nn.Module:
-    """Return a frozen copy in inference mode, to be moved by `update_average`."""
+    """Return a frozen copy in inference mode, to be updated by `update_average`."""
     average = copy.deepcopy(network).eval()
     return average.requires_grad_(False)
 
 
 def decay_at(images_seen: float, batch_size: int, half_life: int) -> float:
-    """Return the share of the old average that one step keeps.
+    """Return the decay of the moving average at one step: the share of the old average it keeps.
 
-    The half-life grows with the run up to `half_life`, so that the first, bad weights are soon
-    forgotten (Karras et al. 2020, stylegan2-ada: EMA ramp-up of 5 %).
+    The half-life, in images, is 5 % of the images seen, at most `half_life`, so that the initial
+    weights are soon forgotten (EMA ramp-up; Karras et al. 2020, stylegan2-ada).
 
     >>> round(decay_at(10**9, 100, 100), 3)
     0.5
@@ -29,7 +29,7 @@ def decay_at(images_seen: float, batch_size: int, half_life: int) -> float:
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move every weight and every floating buffer of `average` towards `network`; copy the rest."""
+    """Update the average of all weights and floating-point buffers; copy all other buffers."""
     old, new = average.state_dict(), network.state_dict()
     if old.keys() != new.keys():
         raise KeyError("the average and the network have different entries")

@@ -1,4 +1,4 @@
-"""What a kind of model brings to the training loop: networks, averages, optimizers, a step."""
+"""What the training loop needs of a kind of model: networks, averages, optimizers, a step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from aleph.training.step import Step
 
 
 class Recipe(ABC):
-    """The networks and optimizers of a kind of model; subclasses know its step.
+    """The networks and optimizers of a kind of model; subclasses implement its training step.
 
     Attributes:
-        averaged: Roles of the networks of which a moving average is kept and exported.
-        beta2: Adam's second decay.
+        averaged: Roles of the networks of which the exponential moving average (EMA) of the weights
+            is kept; it is what is exported.
+        beta2: Adam's decay of the second moment.
         networks: Trained networks by role.
-        averages: Moving averages by role.
+        averages: Networks with the EMA of the weights, by role.
         optimizers: Optimizers by the role of the network that they train.
     """
 
@@ -49,8 +50,8 @@ class Recipe(ABC):
 
     @abstractmethod
     def preview(self, real: Tensor) -> Tensor:
-        """Return images (N, 3, H, W) in [−1, 1] that show how far the model is."""
+        """Return images (N, 3, H, W) in [−1, 1] for the grid of samples."""
 
     @abstractmethod
     def export(self) -> dict[str, nn.Module]:
-        """Return the networks to ship, by role, in inference mode."""
+        """Return the networks of the exported model, by role, in inference mode."""

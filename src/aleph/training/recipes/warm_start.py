@@ -1,4 +1,4 @@
-"""First weights from a trained model: go on with it, or grow it to a higher resolution."""
+"""Warm starts: initial weights from a trained model of the same resolution, or of a lower one."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ GROWN: tuple[ModelKind, ...] = ("amortised",)
 def start_from(
     trained: Recipe, config: ModelConfig, name: str, images: NDArray[np.uint8] | None = None
 ) -> None:
-    """Copy a trained model's weights into fresh networks and averages.
+    """Copy a trained model's weights into the initial networks and averages of a run.
 
     A model of a lower resolution is grown (Karras et al. 2018, arXiv 1710.10196): the generator
-    gets a level on top, whose first image adds nothing, encoder and discriminator get a block in
-    front; what is new keeps its fresh weights. One of the same resolution that has an encoder gets
-    its latent space whitened (`aleph.training.recipes.whitening`).
+    gets a level on top, which adds nothing to the image at first, and encoder and discriminator get
+    a block in front; new layers keep their random weights. If the model has the same resolution and
+    an encoder, its latent space is whitened (`aleph.training.recipes.whitening`).
 
     Args:
-        trained: The fresh networks, changed in place.
-        config: What they were built from.
+        trained: The recipe whose networks are initialised, in place.
+        config: The configuration of these networks.
         name: A model's name or folder.
-        images: Training images, uint8 (n, R, R, 3), to whiten the latent space by; not if None.
+        images: Training images, uint8 (n, R, R, 3), to measure the latent space on; None leaves it
+            as it is.
 
     Raises:
         ModelError: if there is no such model or its folder is damaged.
-        TrainingError: if its networks do not fit into the fresh ones.
+        TrainingError: if its networks do not fit.
     """
     source, networks = load_networks(find_model(name))
     _check_fit(source, config, name)
@@ -82,7 +83,7 @@ def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> No
     for key, value in source.state_dict().items():
         place = re.sub(r"blocks\.(\d+)", lambda m: f"blocks.{int(m[1]) + doublings}", key)
         if doublings and ".stem." in f".{key}":
-            continue  # what sees the image sees another one now
+            continue  # the first layers of encoder and discriminator are of another resolution
         if place not in live or live[place].shape != value.shape:
             raise TrainingError(
                 f"'{name}' does not fit: '{key}' has shape {tuple(value.shape)}, the new model "
@@ -99,7 +100,7 @@ def _shape(live: dict[str, Tensor], key: str) -> str:
 
 
 def _silence_new_levels(target: nn.Module, source: nn.Module) -> None:
-    """Let new levels of a generator add nothing to the image at first."""
+    """Zero the weights by which new levels of a generator add to the image."""
     levels, old = getattr(target, "levels", None), getattr(source, "levels", None)
     if levels is None or old is None:
         return

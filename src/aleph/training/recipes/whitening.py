@@ -1,11 +1,11 @@
-"""Whitening of the latent space: the codes of the training images become what the prior draws.
+"""Whitening of the latent space, so that the codes of the training images follow the prior N(0, 1).
 
-Training pulls every image's posterior towards the prior, but not so far that all of them together
-look like it: their common mean wanders off, some directions hold most of the variance, and images
-of random codes fall apart. What all of them together look like can be measured afterwards (Ghosh et
-al. 2020, arXiv 1903.12436, section 4). Here the latent space is turned and scaled until it is
-N(0, 1), and the change is folded into the layers that read and write codes, so that the networks
-compute what they did before.
+Training pulls the posterior of every image towards the prior, but the mixture of all posteriors
+(the aggregate posterior) still differs from it: its mean is not 0, a few directions hold most of
+its variance, and images generated from draws of the prior look wrong. The mixture can be measured
+after training (Ghosh et al. 2020, arXiv 1903.12436, section 4). Here an affine change of variables
+gives it mean 0 and covariance 1. It is folded into the layers that read and write codes, so that
+every image is reconstructed as before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aleph.photo.tensors import to_tensor
 from aleph.training.samples.holes import draw_holes
 
 IMAGES = 2048
-"""Images that are measured, at most; with fewer than twice the latent numbers nothing is done."""
+"""Images that are measured, at most; with fewer than 2 · latent_dim nothing is done."""
 
 _TOGETHER = 32
 _RIDGE = 1e-3
@@ -28,21 +28,21 @@ _RIDGE = 1e-3
 
 @torch.no_grad()
 def whiten(generator: StyleGenerator, encoder: Encoder, images: NDArray[np.uint8]) -> bool:
-    """Make N(0, 1) of the mixture of all undamaged images' posteriors; change both in place.
+    """Give the mixture of all undamaged images' posteriors mean 0 and covariance 1, in place.
 
-    With m and C the mixture's mean and covariance and S the mean of the posteriors' covariances,
-    z = A z' + m, where A Aᵀ = C and A⁻¹ S A⁻ᵀ is diagonal: the mixture of z' has mean 0 and
-    covariance 1, and its posteriors are uncorrelated on average, as the encoder can only say. G(z)
-    and the encoder's means stay what they were up to rounding; the logarithms of the variances
-    are fitted anew, linear in the encoder's features.
+    Let m and C be the mixture's mean and covariance, and S the mean of the posteriors' covariances.
+    The new code z' is given by z = A z' + m, where A Aᵀ = C and A⁻¹ S A⁻ᵀ is diagonal, because the
+    encoder's posteriors have diagonal covariances. Reconstructions G(μ) stay as they were up to
+    rounding. The log variances, which are linear in the encoder's features, are fitted to the
+    transformed ones by least squares.
 
     Args:
-        generator: Reads codes.
-        encoder: Writes them.
-        images: uint8 (n, R, R, 3), R their resolution.
+        generator: The generator, whose layers that read codes are changed.
+        encoder: The encoder, whose last layer is changed.
+        images: Training images, uint8 (n, R, R, 3), R the model's resolution.
 
     Returns:
-        Whether there were images enough.
+        False if there were too few images; then nothing is changed.
     """
     spread = images[:: max(1, len(images) // IMAGES)][:IMAGES]
     if len(spread) < 2 * encoder.posterior.in_features:
@@ -80,14 +80,14 @@ def _features(encoder: Encoder, images: NDArray[np.uint8], damaged: bool) -> Ten
 
 
 def _posterior(encoder: Encoder, features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the means and log variances of features, float64."""
+    """Return the posteriors' means and log variances, float64, from the encoder's features."""
     layer = encoder.posterior
     mean, log_variance = (features @ _exact(layer.weight).T + _exact(layer.bias)).chunk(2, dim=1)
     return mean, log_variance
 
 
 def _rewrite(encoder: Encoder, features: Tensor, centre: Tensor, back: Tensor) -> None:
-    """Let the encoder write z' = A⁻¹ (z − m)."""
+    """Change the encoder's last layer so that it gives z' = A⁻¹ (z − m)."""
     layer = encoder.posterior
     weight, bias = (_exact(values).chunk(2)[0] for values in (layer.weight, layer.bias))
     _, log_variance = _posterior(encoder, features)
@@ -102,7 +102,7 @@ def _rewrite(encoder: Encoder, features: Tensor, centre: Tensor, back: Tensor) -
 
 
 def _reread(generator: StyleGenerator, centre: Tensor, forth: Tensor) -> None:
-    """Let the generator read z' as z = A z' + m."""
+    """Change the generator's layers that read codes so that they read z = A z' + m."""
     styles = [module.style for module in generator.modules() if isinstance(module, ModulatedConv)]
     for layer in (generator.seed, *styles):
         _compose(layer, centre, forth)

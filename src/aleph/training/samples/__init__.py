@@ -1,1 +1,1 @@
-"""Samples: what models are trained on, made from images at every step."""
+"""Training samples: holes, and for detectors whole scenes, drawn anew for every step."""

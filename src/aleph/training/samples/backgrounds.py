@@ -1,7 +1,7 @@
-"""Backgrounds for a detector's scenes: photographs, made-up textures, blow-ups, collages.
+"""Backgrounds for a detector's scenes: photographs, synthetic textures, enlarged crops, collages.
 
-None of them needs labels: photographs are to be ones that do not show the class, and everything
-else is made up, or cut so small out of the training images that it shows no whole object.
+None of them needs labels: photographs must not show the class, and everything else is synthetic,
+or so small a crop of a training image that it shows no whole object.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Backdrops:
 
         Args:
             side: Its side in pixels.
-            images: Training images (N, R, R, 3), of which parts are blown up.
+            images: Training images (N, R, R, 3), of which crops are enlarged.
             rng: Source of the randomness.
         """
         one = self._plain(side, images, rng)
@@ -169,7 +169,7 @@ class Backdrops:
         rows, columns = (int(cut * (rng.uniform(0.6, 1.0) ** (rng.random() < 0.5))) for _ in "yx")
         top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
         square = photograph[top : top + rows, left : left + columns]
-        # Few photographs have to stand for all: they are mirrored, overturned and recoloured.
+        # Augmentation, because there are few: mirrored, upside down, transposed, recoloured.
         if rng.random() < 0.5:
             square = square[:, ::-1]
         if rng.random() < 0.15:
@@ -184,7 +184,7 @@ class Backdrops:
 
 
 def blow_up(image: Pixels, side: int, rng: np.random.Generator) -> Pixels:
-    """Enlarge a part of a training image too small to show the object: uint8 (side, side, 3)."""
+    """Enlarge a crop of a training image too small to show the object: uint8 (side, side, 3)."""
     whole = len(image)
     cut = int(rng.uniform(0.12, 0.35) * whole)
     top, left = rng.integers(0, whole - cut + 1, 2)

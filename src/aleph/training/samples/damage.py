@@ -43,7 +43,7 @@ def draw_damage(side: int, placements: list[Placement], rng: np.random.Generator
 
 
 def _laid_over(target: Placement, side: int, rng: np.random.Generator) -> Hole:
-    """Mark a hole as the fills are trained on, lying in the object's own frame."""
+    """Mark a hole of the kinds that encoders are trained on, placed in the object's frame."""
     own = draw_holes(1, _ON_FRAME, rng)[0].astype(np.uint8)
     matrix = target.matrix @ np.diag([1 / _ON_FRAME, 1 / _ON_FRAME, 1.0])
     matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5

@@ -1,4 +1,4 @@
-"""What a camera, a print and the years do to a picture: colours, exposure, blur, grain, JPEG."""
+"""Degradation of pictures as by cameras, prints and age: colour, exposure, blur, grain, JPEG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes to train on: one drawn per image, of every kind that damage takes."""
+"""Random holes for training: one per image, of several kinds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[float, Draw]] = {
 def draw_holes(count: int, resolution: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw one hole per image: boolean (count, resolution, resolution), True = missing.
 
-    A hole may be empty (then the encoder learns to encode), never full.
+    A hole may be empty, so that undamaged images are encoded too, but never full.
     """
     shares = [share for share, _ in KINDS.values()]
     draws = [draw for _, draw in KINDS.values()]

@@ -1,9 +1,8 @@
-"""Scenes for a detector: aligned images at random places on backgrounds, with what damages them.
+"""Scenes for a detector: aligned images pasted at random places onto backgrounds, and damaged.
 
-The network must learn the look of the class and not that of a pasted crop. So crops end in soft
-ellipses, in squares, or go on beyond their border as the pixels there continue; and what is no
-object (shuffled, overturned or hugely enlarged crops, crops of backgrounds) is pasted in the very
-same ways.
+The network must learn to recognise the class, not the traces of pasting. So crops are blended in
+with soft ellipses, with squares, or by repeating their border outwards; and negatives (shuffled,
+overturned or greatly enlarged crops, crops of backgrounds) are pasted in the same ways.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from aleph.training.samples.damage import draw_damage
 from aleph.training.samples.degradation import photographed, tinted
 
 SMALLEST, LARGEST = 0.62, 1.6
-"""Sides of the frames in scenes, as shares of the side at which the network knows them: more than
-an octave, so that a pyramid of octaves misses none."""
+"""Sides of the frames in scenes, as shares of the model's resolution: more than an octave, so that
+an image pyramid of octaves misses none."""
 
 TILT = 50.0
 """Degrees by which frames are turned, at most."""
@@ -31,18 +30,18 @@ _COUNTS = (0.28, 0.40, 0.20, 0.08, 0.04)
 """Shares of scenes with 0, 1, 2, 3 and 4 objects."""
 
 _INNER = Placement(0.5, 0.5, 0.64)
-"""The part of a frame that is looked at to say how much of the object is to be seen."""
+"""The part of a frame in which the visible share of the object is measured."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of which all is known.
+    """A synthetic picture with its ground truth.
 
     Attributes:
         image: uint8 (S, S, 3).
         hole: Boolean (S, S), True = missing.
         placements: Where the objects' frames lie.
-        visible: Share of each object, from 0 to 1, of which something is to be seen.
+        visible: Share of each object, from 0 to 1, that is neither covered nor missing.
     """
 
     image: Pixels
@@ -55,7 +54,7 @@ class Composer:
     """Composes scenes of aligned images.
 
     Args:
-        frame: Side in pixels at which the network knows frames; scenes are twice as wide.
+        frame: The model's resolution; scenes are twice as wide.
         backdrops: Draws backgrounds.
     """
 
@@ -96,7 +95,7 @@ class Composer:
             _paste(canvas, owner, number, patch, placement, rng)
         picture = photographed(canvas, rng)
         hole = draw_damage(self.side, placements, rng)
-        # Where a known pixel is beside a missing one there is still something to be seen.
+        # Missing pixels beside known ones count as visible, as an object under scattered ones is.
         nothing = cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         seen = [
             _visible(p, (owner == n) & ~nothing) for p, n in zip(placements, owners, strict=True)
@@ -204,7 +203,7 @@ def _paste(
 
 
 def _visible(placement: Placement, seen: NDArray[np.bool_]) -> float:
-    """Return which share of 81 places in the middle of a frame is to be seen."""
+    """Return which share of a grid of 81 points in the middle of a frame is visible."""
     ticks = np.linspace(0, 1, 9)
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
     spots = np.floor(placement.points(_INNER.points(grid))).astype(int)
