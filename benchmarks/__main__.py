@@ -24,6 +24,7 @@ BENCHMARKS = {
     "photographs": "photos.photographs",
     "photo-size": "photos.photo_size",
     "faces-found": "photos.faces_found",
+    "damage": "photos.damage_found",
     "classical-fill": "photos.classical_fill",
     "unexplained": "photos.unexplained",
     "page": "serving.page",

@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
+from aleph.damage import find as damage_find
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.web.app import create_app
@@ -31,6 +32,7 @@ from aleph.web.engine import Engine, used_frames
 from aleph.web.guard import Door
 from aleph.web.limits import Limits
 from helpers import noise, serving, some_hole
+from test_damage import perfect, scratched
 
 HERE = "http://127.0.0.1:8000"
 
@@ -205,6 +207,22 @@ def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
         parts = [client.get(f"/api/v1/samples/{sample['name']}/{p}") for p in ("image", "mask")]
         sizes = {Image.open(BytesIO(part.content)).size for part in parts}
         assert len(sizes) == 1
+
+
+def test_the_damage_of_a_picture_is_a_probability(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(damage_find, "shipped_model", perfect)
+    picture, hole = scratched(40, 33)
+    answer = client.post("/api/v1/damage", files={"image": png(picture)})
+    assert answer.headers["content-type"] == "image/png"
+    with Image.open(BytesIO(answer.content)) as found:
+        assert found.mode == "L" and found.size == (33, 40)
+        assert np.array_equal(np.asarray(found) > 127, hole)
+    answer = client.post("/api/v1/damage", files={"image": b"no picture"})
+    assert answer.status_code == 422 and "not a picture" in answer.json()["detail"]
+    answer = client.post("/api/v1/damage", files={"image": png(noise(200, 60))})
+    assert answer.status_code == 413
 
 
 def test_a_body_of_untold_length_is_refused_where_it_is_too_large(client: TestClient) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aleph.damage.find import find_damage
     from aleph.errors import (
         AlephError,
         FrameWarning,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         MaskWarning,
         MissingDependencyError,
         ModelError,
+        NothingFoundError,
         OutputError,
         TrainingError,
     )
@@ -50,6 +52,7 @@ _HOMES = {
     "MissingDependencyError": "errors",
     "ModelConfig": "models.config",
     "ModelError": "errors",
+    "NothingFoundError": "errors",
     "OutputError": "errors",
     "Photo": "photo.photo",
     "Placement": "frames.placement",
@@ -60,6 +63,7 @@ _HOMES = {
     "TrainConfig": "training.config",
     "TrainingError": "errors",
     "context_weight": "search.weighting",
+    "find_damage": "damage.find",
     "inpaint": "inpainter",
     "list_models": "models.zoo",
     "load_model": "models.zoo",
@@ -78,6 +82,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelConfig",
     "ModelError",
+    "NothingFoundError",
     "OutputError",
     "Photo",
     "Placement",
@@ -89,6 +94,7 @@ __all__ = [
     "TrainingError",
     "__version__",
     "context_weight",
+    "find_damage",
     "inpaint",
     "list_models",
     "load_model",

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from aleph.errors import InputError, shown, unknown_name
 
-ModelKind = Literal["dcgan", "amortised", "detector"]
+ModelKind = Literal["dcgan", "amortised", "detector", "damage"]
 Prior = Literal["uniform", "normal"]
 Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]
@@ -73,6 +73,17 @@ def check_whole(what: str, value: object, least: int, most: int) -> None:
         raise InputError(
             f"{what} must be a whole number from {least} to {most}, not {shown(value)}"
         )
+
+
+def check_share(what: str, value: object) -> None:
+    """Refuse a value that is no number from 0 to 1.
+
+    Raises:
+        InputError: with the bounds.
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not 0 <= float(value) <= 1:  # type: ignore[arg-type]
+        raise InputError(f"{what} must be a number from 0 to 1, not {shown(value)}")
 
 
 def check_choice(what: str, value: str, choices: Any) -> None:  # noqa: ANN401 - a typing Literal

@@ -16,6 +16,10 @@ class InputError(AlephError, ValueError):
     """An image, a mask or an option that cannot be used."""
 
 
+class NothingFoundError(InputError):
+    """A photo in which no damage was found, so that there is nothing to fill."""
+
+
 class OutputError(AlephError, OSError):
     """A file or folder that cannot be written."""
 

@@ -10,6 +10,12 @@ from pathlib import Path
 
 from aleph.errors import OutputError
 
+ENDINGS = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".avif"),
+    *(".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif", ".hif", ".jxl"),
+)
+"""Files of a folder that are taken for photos; all others are left alone."""
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -69,3 +75,12 @@ def _longest_name(folder: Path) -> int:
         return os.pathconf(folder, "PC_NAME_MAX")
     except (AttributeError, OSError, ValueError):  # no such folder, or no such question
         return 255
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Yield the pictures below a folder, as paths from there; hidden ones are left out."""
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.suffix.lower() in ENDINGS and not hidden and path.is_file():
+            yield name

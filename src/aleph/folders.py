@@ -13,29 +13,26 @@ from typing import Any
 
 from aleph import __version__
 from aleph.arrays import Hole
+from aleph.damage.auto import read_auto, read_damaged_photo
 from aleph.errors import (
     AlephError,
     FrameWarning,
     InputError,
     MaskWarning,
+    NothingFoundError,
     OutputError,
     PhotoWarning,
 )
+from aleph.files import pictures_below
 from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
 from aleph.manifest import Entry, FileState, Manifest, digest_of, file_state
-from aleph.masks.read import Mask, read_damaged
-from aleph.photo.encode import check_photo_path
+from aleph.masks.read import Mask
+from aleph.photo.encode import check_photo_path, copy_photo
 from aleph.photo.formats import RAW_ENDINGS
 from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo
 from aleph.search.latent import SearchStep
-
-ENDINGS = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".avif"),
-    *(".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif", ".hif", ".jxl"),
-)
-"""Files of a folder that are taken for photos; all others are left alone."""
 
 _TOGETHER = 16
 """Photos searched together, at most."""
@@ -56,12 +53,14 @@ class FolderOutcome:
         skipped: Those whose results were there already, made of the same photo, mask and settings.
         failed: The others, with the reason.
         warned: What is to be said of some.
+        unchanged: Those in which the mask `auto` found no damage: they were copied.
     """
 
     filled: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     warned: dict[str, str] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,13 @@ class _Job:
     name: str
     source: Path
     target: Path
+
+    def make_room(self) -> None:
+        """Make the folder of the result."""
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make '{self.target.parent}': {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -144,12 +150,13 @@ def _plan(source: Path, mask: Mask, out: Path) -> list[_Job]:
     if not source.is_dir():
         raise InputError(f"'{source}' is no folder")
     guarded = [source]
-    if _is_folder(mask.source):
-        guarded.append(Path(str(mask.source)))
+    masks, _ = _joined(mask)
+    if _is_folder(masks):
+        guarded.append(Path(str(masks)))
     for folder in guarded:
         if out.resolve().is_relative_to(folder.resolve()):
             raise OutputError(f"the results cannot go into '{folder}': name a folder outside it")
-    names = sorted(_pictures(source))
+    names = sorted(pictures_below(source))
     if not names:
         raise InputError(f"there is no picture in the folder '{source}'")
     jobs = [_Job(name.as_posix(), source / name, out / name) for name in names]
@@ -164,15 +171,6 @@ def _plan(source: Path, mask: Mask, out: Path) -> list[_Job]:
 
 def _is_folder(source: object) -> bool:
     return isinstance(source, str | os.PathLike) and os.path.isdir(source)  # noqa: PTH112
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder, as paths from there; hidden ones are left out."""
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix.lower() in ENDINGS and not hidden and path.is_file():
-            yield name
 
 
 def _left_alone(folder: Path) -> dict[str, str]:
@@ -196,13 +194,22 @@ def _key(name: Path) -> str:
     return unicodedata.normalize("NFC", name.with_suffix("").as_posix())
 
 
+def _joined(mask: Mask) -> tuple[object, str]:
+    """Return a mask's file or folder, and what stands before it: `auto+`, or nothing."""
+    auto = read_auto(mask)
+    if auto is None:
+        return mask.source, ""
+    return auto.joined, str(mask.source).removesuffix(auto.joined or "")
+
+
 def _pairing(mask: Mask) -> Callable[[_Job], Mask]:
     """Return what finds the mask of a photo."""
-    if not _is_folder(mask.source):
+    source, before = _joined(mask)
+    if not _is_folder(source):
         return lambda job: mask
-    folder = Path(str(mask.source))
+    folder = Path(str(source))
     found: dict[str, list[Path]] = {}
-    for name in sorted(_pictures(folder)):
+    for name in sorted(pictures_below(folder)):
         found.setdefault(_key(name), []).append(name)
 
     def pair(job: _Job) -> Mask:
@@ -214,7 +221,7 @@ def _pairing(mask: Mask) -> Callable[[_Job], Mask]:
             raise InputError(
                 f"it has two masks, {names}" if masks else f"it has no mask in '{folder}'"
             )
-        return replace(mask, source=folder / masks[0])
+        return replace(mask, source=f"{before}{folder / masks[0]}" if before else folder / masks[0])
 
     return pair
 
@@ -250,7 +257,7 @@ class _Run:
         self._order = digest_of(
             {
                 "model": _model_digest(self.inpainter),
-                "mask": [mask.color, mask.tolerance, mask.invert, mask.grow],
+                "mask": [mask.color, mask.tolerance, mask.invert, mask.grow, mask.sensitivity],
                 "named": None if _is_file_like(mask.source) else mask.source,
                 "seed": self.seed,
                 "options": self.options,
@@ -300,8 +307,9 @@ class _Run:
     def _made_of(job: _Job, mask: Mask, before: Entry | None) -> dict[str, FileState]:
         """Return the states of the files that a photo is filled from."""
         files = {"photo": job.source}
-        if _is_file_like(mask.source):
-            files["mask"] = Path(str(mask.source))
+        source, _ = _joined(mask)
+        if _is_file_like(source):
+            files["mask"] = Path(str(source))
         known = before.made_of if before else {}
         return {key: file_state(path, known.get(key)) for key, path in files.items()}
 
@@ -311,6 +319,8 @@ class _Run:
         for number, job in enumerate(jobs, 1):
             try:
                 group.append(self._read(job))
+            except NothingFoundError as nothing:
+                self._copy(job, str(nothing))
             except AlephError as error:
                 self._fail(job, str(error))
             pixels = sum(damaged.hole.size for damaged in group)
@@ -328,14 +338,11 @@ class _Run:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore", PhotoWarning)  # its remarks, said below
             warnings.simplefilter("always", MaskWarning)
-            photo, hole = read_damaged(job.source, mask, self.seed, self.limits)
+            photo, hole = read_damaged_photo(job.source, mask, self.seed, self.limits)
         said = [*photo.remarks, *(str(warning.message) for warning in caught)]
         if said:
             self.outcome.warned[job.name] = "; ".join(said)
-        try:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make '{job.target.parent}': {error.strerror}") from None
+        job.make_room()
         check_photo_path(photo, job.target)
         return _Damaged(job, photo, hole, made_of)
 
@@ -384,6 +391,19 @@ class _Run:
         self.manifest.add(
             Entry(job.name, "filled", self._order, damaged.made_of, files, sentences, facts)
         )
+
+    def _copy(self, job: _Job, why: str) -> None:
+        """Copy a photo in which there is nothing to fill."""
+        try:
+            job.make_room()
+            copy_photo(job.source, job.target)
+        except AlephError as error:
+            self._fail(job, str(error))
+            return
+        self.outcome.unchanged.append(job.name)
+        made_of = self._made_of(job, self.pair(job), None)
+        files = {job.target.relative_to(self.out).as_posix(): file_state(job.target)}
+        self.manifest.add(Entry(job.name, "filled", self._order, made_of, files, [why]))
 
     def _fail(self, job: _Job, reason: str) -> None:
         self.outcome.failed[job.name] = reason

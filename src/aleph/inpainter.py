@@ -16,6 +16,7 @@ from torch import Tensor
 from aleph.arrays import Hole, Pixels
 from aleph.blending.compose import compose
 from aleph.config import Arithmetic, check_whole
+from aleph.damage.auto import read_damaged_photo
 from aleph.errors import FrameWarning, InputError, warn
 from aleph.frames.detect import Finder, load_finder
 from aleph.frames.frame import Frame, with_curve
@@ -23,7 +24,7 @@ from aleph.frames.placement import Placement
 from aleph.frames.request import EyesLike, FrameLike, FrameRequest, read_request
 from aleph.frames.select import FrameCandidate, select_frames
 from aleph.inpainting import Candidate, Inpainting
-from aleph.masks.read import MaskLike, read_damaged
+from aleph.masks.read import MaskLike
 from aleph.models.model import Model
 from aleph.models.zoo import DEFAULT_MODEL, load_model
 from aleph.photo.photo import Photo, PhotoLike
@@ -220,7 +221,7 @@ class Inpainter:
     def _read(
         self, number: int, image: PhotoLike, mask: MaskLike, seed: int, request: FrameRequest
     ) -> _DamagedPhoto:
-        photo, hole = read_damaged(image, mask, seed)
+        photo, hole = read_damaged_photo(image, mask, seed)
         find = self._finder() if request.searches else None
         chosen = select_frames(photo.pixels, hole, request, self.model.config, find)
         curve = measure_tone_curve(photo.pixels, hole)

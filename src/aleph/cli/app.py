@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from aleph import __version__
+from aleph.cli.damage import damage
 from aleph.cli.evaluate import evaluate
 from aleph.cli.inpaint import demo, inpaint, models
 from aleph.cli.serve import serve
@@ -57,5 +58,5 @@ def _root(
     """Fill holes in images by searching the latent space of a generative model."""
 
 
-for command in (inpaint, models, train, export, evaluate, demo, serve):
+for command in (inpaint, damage, models, train, export, evaluate, demo, serve):
     app.command()(command)

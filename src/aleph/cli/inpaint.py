@@ -13,9 +13,9 @@ import typer
 
 from aleph import config
 from aleph.cli.options import AsJson, Device, Model, Quiet, Verbose, given, one_of, options_of
-from aleph.cli.pipes import check_stream, is_piped, is_stream, read_piped, write_stream
+from aleph.cli.pipes import check_stream, is_piped, is_stream, read_piped, write_to_stream
 from aleph.cli.progress import search_bar, show_log, warnings_said
-from aleph.errors import InputError, MaskWarning
+from aleph.errors import InputError, MaskWarning, NothingFoundError
 from aleph.search.config import SearchConfig
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ MaskSource = Annotated[
         "-m",
         help="A picture of the same proportions, light (128 and up) = missing; a folder of "
         "such, paired by name; strokes painted on nothing, or a copy with the damage erased; "
-        "alpha: what is transparent in IMAGE; - for standard input; or a generated mask: center, "
-        "half, random, pattern, strokes.",
+        "auto: the damage that is found, auto:left,top,right,bottom within a box, auto+MASK joined "
+        "with another mask; alpha: what is transparent in IMAGE; - for standard input; or a "
+        "generated mask: center, half, random, pattern, strokes.",
     ),
 ]
 MaskColor = Annotated[
@@ -56,7 +57,14 @@ Tolerance = Annotated[
 InvertMask = Annotated[bool, typer.Option("--invert-mask", help="What the mask marks is known.")]
 Grow = Annotated[
     int | None,
-    typer.Option(help="Pixels by which the hole is widened (4 for --mask-color in a JPEG)."),
+    typer.Option(
+        help="Pixels by which the hole is widened (2 for --mask auto, 4 for --mask-color in a "
+        "JPEG)."
+    ),
+]
+Sensitivity = Annotated[
+    float | None,
+    typer.Option(help="How readily --mask auto takes something for damage, 0 to 1 (0.5)."),
 ]
 Preset = Annotated[str, typer.Option(help=one_of(config.Preset))]
 Blending = Annotated[str | None, typer.Option(help=one_of(config.Blending))]
@@ -102,6 +110,7 @@ def inpaint(
     tolerance: Tolerance = None,
     invert_mask: InvertMask = False,
     grow: Grow = None,
+    sensitivity: Sensitivity = None,
     model: Model = None,
     preset: Preset = "balanced",
     blending: Blending = None,
@@ -135,7 +144,7 @@ def inpaint(
     show_log(verbose)
     config.check_choice("precision", precision, config.Arithmetic)
     read_request(frame, eyes)
-    marked_by = given(tolerance=tolerance)
+    marked_by = given(tolerance=tolerance, sensitivity=sensitivity)
     limits = Limits(**given(megapixels=max_megapixels))
     with warnings_said():
         source, marks = read_piped(image, mask, limits)
@@ -183,7 +192,7 @@ class _Task:
 
 
 def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None:
-    from aleph.masks.read import read_damaged
+    from aleph.damage.auto import read_damaged_photo
     from aleph.photo.encode import check_photo_path
     from aleph.photo.pixels import check_image_path
     from aleph.visual.animation import check_animation_path
@@ -196,8 +205,14 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         check_image_path(path)
     if animate:
         check_animation_path(animate)
-    with warnings_said():
-        photo, hole = read_damaged(task.image, task.mask, task.options["seed"], task.limits)
+    try:
+        with warnings_said():
+            photo, hole = read_damaged_photo(
+                task.image, task.mask, task.options["seed"], task.limits
+            )
+    except NothingFoundError as nothing:
+        _copy(task, nothing)
+        return
     if not streamed:
         check_photo_path(photo, task.out)
     inpainter = task.inpainter()
@@ -206,7 +221,7 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         record = animate is not None
         result = inpainter(photo, hole, on_step=on_step, record=record, **task.options)
     if streamed:
-        write_stream(result, task.out)
+        write_to_stream(result.encode(task.out.suffix or ".png"), task.out)
     written = [] if streamed else result.save_all(task.out)
     if figure:
         result.figure(figure)
@@ -219,6 +234,20 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     elif not task.quiet:
         names = ", ".join(map(str, [*([task.out] if streamed else []), *written]))
         typer.echo(f"filled in {result.seconds:.1f} s: {names}", err=is_piped(task.out))
+
+
+def _copy(task: _Task, nothing: NothingFoundError) -> None:
+    """Copy a picture in which there is nothing to fill, and say so."""
+    from aleph.photo.encode import copied, copy_photo
+
+    if is_stream(task.out):
+        write_to_stream(copied(task.image, task.out.suffix or ".png"), task.out)
+    else:
+        copy_photo(task.image, task.out)
+    if task.as_json:
+        typer.echo(json.dumps({"unchanged": str(nothing), "files": [str(task.out)]}))
+    elif not task.quiet:
+        typer.echo(f"{nothing}; copied unchanged: {task.out}", err=is_piped(task.out))
 
 
 def _inpaint_folder(task: _Task) -> None:
@@ -246,7 +275,11 @@ def _inpaint_folder(task: _Task) -> None:
         typer.echo(json.dumps(dataclasses.asdict(outcome)))
     elif not task.quiet:
         done, skipped, failed = map(len, (outcome.filled, outcome.skipped, outcome.failed))
-        typer.echo(f"filled {done}, skipped {skipped} that were done already, failed {failed}")
+        left = len(outcome.unchanged)
+        copied = f"copied {left} in which no damage was found, " if left else ""
+        typer.echo(
+            f"filled {done}, {copied}skipped {skipped} that were done already, failed {failed}"
+        )
     if outcome.failed:
         raise typer.Exit(1)
 

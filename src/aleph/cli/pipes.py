@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from aleph.errors import InputError, OutputError, PhotoWarning, warn
 
 if TYPE_CHECKING:
-    from aleph.inpainting import Inpainting
     from aleph.masks.read import MaskSource
     from aleph.photo.limits import Limits
     from aleph.photo.photo import PhotoLike
@@ -86,13 +85,12 @@ def check_stream(path: Path, as_json: bool, candidates: int) -> None:
         raise InputError("standard output is a terminal: pipe it on, or name a file by --out")
 
 
-def write_stream(result: Inpainting, path: Path) -> None:
-    """Write a filled photo to standard output or a named pipe, as PNG if no ending says else.
+def write_to_stream(data: bytes, path: Path) -> None:
+    """Write a picture's file to standard output or a named pipe.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    data = result.encode(path.suffix or ".png")
     if is_piped(path):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from aleph.arrays import Hole
-from aleph.config import check_whole
+from aleph.config import check_share, check_whole
 from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name, warn
 from aleph.masks.named import NAMED_MASKS, named_hole
 from aleph.masks.numbers import missing_numbers
@@ -32,6 +32,9 @@ edges are cut half-way."""
 
 ALPHA = "alpha"
 """Name of the mask that is read from the photo's own alpha channel: transparent = missing."""
+
+AUTO = "auto"
+"""The mask that `aleph.damage` finds; it may have a box and another mask joined to it."""
 
 TOLERANCE = 40
 """Largest difference of each channel from the colour that marks damage: JPEG changes colours."""
@@ -52,13 +55,16 @@ class Mask:
         source: What marks the missing pixels: an array (H, W) of the photo's size, nonzero =
             missing; a picture of the photo's aspect: light (128 and up) on dark, 0 and 1, labels,
             strokes painted on nothing, or a copy of the photo with its damage erased; `alpha`: the
-            photo's transparent pixels; or `center`, `half`, `random`, `pattern`, `strokes`.
+            photo's transparent pixels; `auto`: the damage that is found, `auto:l,t,r,b` within a
+            box, `auto+MASK` joined with another mask; or `center`, `half`, `random`, `pattern`,
+            `strokes`.
         color: A colour painted over the damage, as `#ff00ff`, `red` or (255, 0, 255): the pixels
             of that colour in the picture `source`, or without one in the photo itself, are missing.
         tolerance: Largest difference from `color` in any channel, 0 to 255.
         invert: Whether the marked pixels are the known ones.
         grow: Pixels of the photo by which the hole is widened on all sides; by default 0, but 4
-            for a colour painted on a lossy picture.
+            for a colour painted on a lossy picture, and 2 for damage that is found.
+        sensitivity: How readily damage is found, from 0 to 1 (`aleph.find_damage`).
 
     Raises:
         InputError: if an option is out of range, or nothing says what is missing.
@@ -69,14 +75,18 @@ class Mask:
     tolerance: int = TOLERANCE
     invert: bool = False
     grow: int | None = None
+    sensitivity: float = 0.5
 
     def __post_init__(self) -> None:
         check_whole("tolerance", self.tolerance, 0, 255)
+        check_share("sensitivity", self.sensitivity)
         if self.grow is not None:
             check_whole("grow", self.grow, 0, 10_000)
         if self.color is not None:
             _rgb(self.color)
-            if isinstance(self.source, str) and self.source in (ALPHA, *NAMED_MASKS):
+            if isinstance(self.source, str) and (
+                self.source in (ALPHA, *NAMED_MASKS) or is_auto(self.source)
+            ):
                 raise InputError(
                     f"the mask '{self.source}' holds no colours: give it or a mask colour, not both"
                 )
@@ -84,6 +94,11 @@ class Mask:
             raise InputError(
                 "nothing says what is missing: give a mask, or the colour painted over the damage"
             )
+
+
+def is_auto(source: str) -> bool:
+    """Return whether a mask asks for damage to be found."""
+    return source == AUTO or source.startswith((f"{AUTO}:", f"{AUTO}+"))
 
 
 MaskLike = Mask | MaskSource
@@ -105,14 +120,27 @@ def read_damaged(
         PhotoWarning: if the file holds more than is read, or less than it should.
         MaskWarning: as `read_hole`.
     """
-    photo = read_photo(image, limits=limits)
-    if photo is not image:
-        for remark in photo.remarks:
-            warn(f"{_named(image)}: {remark}", PhotoWarning)
+    photo = read_with_remarks(image, limits)
     hole = read_hole(mask, photo.shape, seed, photo, limits)
     source = mask.source if isinstance(mask, Mask) else mask
     by_alpha = isinstance(source, str) and source == ALPHA
     return (photo.opaque(hole) if by_alpha else photo), hole
+
+
+def read_with_remarks(image: PhotoLike, limits: Limits | None = None) -> Photo:
+    """Read a photo, and say what is to be said of its file.
+
+    Raises:
+        InputError: as `read_photo`.
+
+    Warns:
+        PhotoWarning: if the file holds more than is read, or less than it should.
+    """
+    photo = read_photo(image, limits=limits)
+    if photo is not image:
+        for remark in photo.remarks:
+            warn(f"{_named(image)}: {remark}", PhotoWarning)
+    return photo
 
 
 def read_hole(
@@ -156,7 +184,7 @@ def read_hole(
     else:
         hole = _array_hole(np.asarray(options.source), shape, lies)
     hole = ~hole if options.invert else hole
-    hole = _widened(hole, _widening(options, marked if isinstance(marked, Photo) else None))
+    hole = widened(hole, _widening(options, marked if isinstance(marked, Photo) else None))
     if photo is not None and photo.missing is not None:
         hole = hole | photo.missing
     check_hole(hole)
@@ -232,7 +260,7 @@ def _read_mask(mask: str | os.PathLike[str], limits: Limits | None) -> Photo | N
     looks_like_name = isinstance(mask, str) and mask.replace("-", "").isalnum()
     if looks_like_name and not os.path.exists(str(mask)):  # noqa: PTH110 - any PathLike
         raise InputError(
-            unknown_name("mask", str(mask), [*NAMED_MASKS, ALPHA]) + ", and no such file"
+            unknown_name("mask", str(mask), [*NAMED_MASKS, ALPHA, AUTO]) + ", and no such file"
         )
     return read_values(mask, "mask", limits)
 
@@ -284,7 +312,7 @@ def _sizes(mask: tuple[int, ...], image: tuple[int, ...]) -> str:
     return f"the mask is {mask[1]}×{mask[0]} pixels but the image {image[1]}×{image[0]}"
 
 
-def _widened(hole: Hole, pixels: int) -> Hole:
+def widened(hole: Hole, pixels: int) -> Hole:
     """Widen a hole by a number of pixels, in Euclidean distance."""
     if pixels == 0 or not hole.any():
         return hole

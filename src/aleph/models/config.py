@@ -19,8 +19,9 @@ class ModelConfig(Serialisable):
     Attributes:
         kind: Family of the networks. A `detector` fills nothing: it finds where frames lie, has no
             latent code, and is built from `resolution`, `encoder_width` and `maximum_width` alone.
+            Nor does a finder of `damage`, which is built from the same.
         resolution: Side of the square frame in pixels; a power of two. A detector is trained on
-            frames of this size.
+            frames of this size, a finder of damage on parts of photographs.
         latent_dim: Length of the latent code z.
         prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
         generator_width: Channels of the generator's last hidden layer.
@@ -49,9 +50,8 @@ class ModelConfig(Serialisable):
             power_of_two and 8 <= self.resolution <= 1024,
             f"resolution must be a power of two from 8 to 1024, not {shown(self.resolution)}",
         )
-        self._check_range(
-            ("latent_dim", "generator_width", "discriminator_width"), self.kind != "detector"
-        )
+        names = ("latent_dim", "generator_width", "discriminator_width")
+        self._check_range(names, self.fills)
         self._check_range(("encoder_width", "maximum_width"), self.kind != "dcgan")
 
     def _check_range(self, names: tuple[str, ...], needed: bool) -> None:
@@ -64,8 +64,16 @@ class ModelConfig(Serialisable):
             )
 
     @property
+    def fills(self) -> bool:
+        """Whether such a model fills holes: it has a latent code and a generator."""
+        return self.kind not in ("detector", "damage")
+
+    @property
     def image_resolution(self) -> int:
-        """Side of the images to train on: a detector's scenes enlarge frames up to twice."""
+        """Side of the images to train on: a detector's scenes enlarge frames up to twice, and a
+        finder of damage sees parts of photographs."""
+        if self.kind == "damage":
+            return max(320, self.resolution)
         return self.resolution * (2 if self.kind == "detector" else 1)
 
     @classmethod
@@ -93,6 +101,16 @@ class ModelConfig(Serialisable):
                 "generator_width": 0,
                 "discriminator_width": 0,
                 "encoder_width": 32,
+                "maximum_width": 128,
+            }
+        elif kind == "damage":
+            usual = {
+                "resolution": 128,
+                "latent_dim": 0,
+                "prior": "normal",
+                "generator_width": 0,
+                "discriminator_width": 0,
+                "encoder_width": 24,
                 "maximum_width": 128,
             }
         return cls(kind=kind, **{**usual, **given})  # type: ignore[arg-type]

@@ -111,3 +111,40 @@ class Detector:
         with torch.inference_mode():
             scores, frames = decode(self.network(image.to(self.device)), self.resolution)
         return scores.cpu(), frames.cpu()
+
+
+@dataclass(frozen=True)
+class DamageModel:
+    """A network that sees where pictures are damaged, ready for inference: frozen, on one device.
+
+    Attributes:
+        name: The name or folder that it was loaded by.
+        config: What it was built from.
+        network: Pictures → logits (`aleph.models.networks.damage.DamageNetwork`).
+        device: Where the weights lie.
+        precision: Their arithmetic.
+    """
+
+    name: str
+    config: ModelConfig
+    network: nn.Module
+    device: torch.device
+    precision: Precision
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Look at pictures.
+
+        Args:
+            image: uint8 (N, 3, H, W), H and W multiples of 32.
+
+        Returns:
+            On the CPU: how likely each pixel is damaged, uint8 (N, H, W), 255 = certainly.
+        """
+        import torch
+
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        with torch.inference_mode():
+            levels = (image.to(self.device).float() / 127.5 - 1.0).to(dtype)
+            probability = self.network(levels)[:, 0].float().sigmoid()
+            found: Tensor = (probability * 255).round().to(torch.uint8).cpu()
+        return found

@@ -17,7 +17,7 @@ from aleph.models.config import ModelConfig
 from aleph.models.device import choose_device, choose_precision
 from aleph.models.folder import CARD, CONFIG, WEIGHTS, load_networks, read_config
 from aleph.models.hub import SCHEME, HubName, fetch_model
-from aleph.models.model import Detector, Model
+from aleph.models.model import DamageModel, Detector, Model
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "faces-128"
 DEFAULT_DETECTOR = "faces-detector"
+DEFAULT_DAMAGE_MODEL = "damage-finder"
 
 
 def _model_folders() -> Iterator[Path]:
@@ -37,14 +38,14 @@ def _model_folders() -> Iterator[Path]:
 
 
 def list_models() -> dict[str, ModelConfig]:
-    """Return the named models that can fill; detectors and damaged ones are left out."""
+    """Return the named models that can fill; others and damaged ones are left out."""
     models: dict[str, ModelConfig] = {}
     for folder in _model_folders():
         try:
             models.setdefault(folder.name, read_config(folder))
         except ModelError:
             continue
-    return {name: config for name, config in models.items() if config.kind != "detector"}
+    return {name: config for name, config in models.items() if config.fills}
 
 
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:
@@ -96,15 +97,17 @@ def load_model(
             takes half the time and costs no quality (docs/models.md).
 
     Raises:
-        ModelError: if there is no such model, or it is a detector, or its folder is damaged,
+        ModelError: if there is no such model, or it fills nothing, or its folder is damaged,
             hostile or too new.
         InputError: if the device is not there.
     """
     check_choice("precision", precision, Arithmetic)
     folder = find_model(name_or_path)
-    if read_config(folder).kind == "detector":
+    found = read_config(folder)
+    if not found.fills:
+        what = "detector" if found.kind == "detector" else "finder of damage"
         raise ModelError(
-            f"'{folder.name}' is a detector: it finds where to fill and fills nothing; choose a "
+            f"'{folder.name}' is a {what}: it finds where to fill and fills nothing; choose a "
             f"model of `aleph models`, as '{DEFAULT_MODEL}'"
         )
     place = choose_device(device)
@@ -158,6 +161,37 @@ def load_detector(
     assert isinstance(network, DetectorNetwork)
     network.fuse()
     return Detector(folder.name, config, network, place)
+
+
+def load_damage_model(
+    name_or_path: str | os.PathLike[str] = DEFAULT_DAMAGE_MODEL,
+    device: str = "auto",
+    precision: Arithmetic = "auto",
+) -> DamageModel:
+    """Load a finder of damage for inference.
+
+    Args:
+        name_or_path: A shipped finder's name or a model folder.
+        device: As of `load_model`.
+        precision: As of `load_model`.
+
+    Raises:
+        ModelError: if there is no such model, or it is no finder of damage, or its folder is
+            damaged, hostile or too new.
+        InputError: if the device is not there.
+    """
+    check_choice("precision", precision, Arithmetic)
+    folder = find_model(name_or_path)
+    kind = read_config(folder).kind
+    if kind != "damage":
+        raise ModelError(
+            f"'{folder.name}' is a model of kind '{kind}', no finder of damage; choose one, as "
+            f"'{DEFAULT_DAMAGE_MODEL}'"
+        )
+    place = choose_device(device)
+    chosen = choose_precision(place) if precision == "auto" else precision
+    config, networks = _ready_networks(folder, place, chosen)
+    return DamageModel(folder.name, config, networks["damage"], place, chosen)
 
 
 def _ready_networks(

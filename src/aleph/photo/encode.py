@@ -24,7 +24,7 @@ from aleph.photo.chatter import listening, one_line
 from aleph.photo.colour import BANDS, Space, from_srgb
 from aleph.photo.exif import with_orientation
 from aleph.photo.metadata import Metadata, save_options, tiff_tags
-from aleph.photo.photo import Photo, Samples, stored, to_bytes
+from aleph.photo.photo import Photo, PhotoLike, Samples, read_photo, stored, to_bytes
 from aleph.photo.pixels import format_of
 from aleph.photo.png16 import encode_deep_png
 from aleph.photo.previews import renewed
@@ -83,6 +83,36 @@ def _true_metadata(photo: Photo, kind: str) -> Metadata:
         return replace(metadata, exif=renewed(metadata.exif, shown))
     upright = with_orientation(metadata.exif, 1)
     return replace(metadata, exif=renewed(upright, photo.pixels), orientation=1)
+
+
+def copied(source: PhotoLike, suffix: str) -> bytes:
+    """Return a photo's file as it is; encoded anew if another format is asked for.
+
+    Args:
+        source: The photo's file, or a photo.
+        suffix: Ending that names the format.
+
+    Raises:
+        InputError: if the photo cannot be read.
+        OutputError: if there is no such format, or it cannot hold the photo.
+    """
+    photo = read_photo(source)
+    if isinstance(source, str | os.PathLike) and Path(source).suffix.lower() == suffix.lower():
+        return Path(source).read_bytes()
+    return encode_photo(photo, photo.pixels, np.zeros(photo.shape, bool), suffix)
+
+
+def copy_photo(source: PhotoLike, path: str | os.PathLike[str]) -> None:
+    """Write a photo unchanged: `copied` in a file.
+
+    Raises:
+        InputError: if the photo cannot be read.
+        OutputError: if it cannot be written there.
+    """
+    check_writable(path)
+    data = copied(source, Path(path).suffix)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_photo(

@@ -14,7 +14,8 @@ class TrainConfig(Serialisable):
     Attributes:
         batch_size: Images per step over all devices together.
         steps: Optimizer steps of each network.
-        learning_rate: Adam's step size; a detector's falls along half a cosine to the last step.
+        learning_rate: Adam's step size; that of detectors and finders of damage falls along half
+            a cosine to the last step.
         beta1: Adam's decay of the first moment (Radford et al. 2015, section 4).
         average_half_life: Half-life of the exponential moving average of the weights, in images.
         seed: Seed of the initial weights and of every training step.
@@ -32,6 +33,8 @@ class TrainConfig(Serialisable):
         r1_weight: γ of the R1 penalty on the discriminator (amortised models).
         backgrounds: Folder or zip of photographs that do not show the class (detectors); empty for
             those that scikit-image ships.
+        artefacts: Zip of opacities of artefacts, a folder for each kind (finders of damage); empty
+            for generated damage alone.
     """
 
     batch_size: int = 64
@@ -52,6 +55,7 @@ class TrainConfig(Serialisable):
     kl_weight: float = 0.5
     r1_weight: float = 1.0
     backgrounds: str = ""
+    artefacts: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

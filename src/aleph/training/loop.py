@@ -25,6 +25,7 @@ from aleph.progress import Reporter
 from aleph.training.batches import Batches
 from aleph.training.config import TrainConfig
 from aleph.training.recipes.amortised import AmortisedRecipe
+from aleph.training.recipes.damage import DamageRecipe
 from aleph.training.recipes.dcgan import DCGANRecipe
 from aleph.training.recipes.detector import DetectorRecipe
 from aleph.training.recipes.ema import decay_at, update_average
@@ -46,6 +47,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "dcgan": DCGANRecipe,
     "amortised": AmortisedRecipe,
     "detector": DetectorRecipe,
+    "damage": DamageRecipe,
 }
 
 

@@ -28,6 +28,7 @@ from aleph.models.zoo import find_model
 from aleph.progress import Reporter
 from aleph.training.batches import pack
 from aleph.training.config import TrainConfig
+from aleph.training.samples.artefacts import is_held_out
 from aleph.training.state import STATE
 
 
@@ -97,14 +98,15 @@ def create_run(
     paths = tuple(str(Path(p).absolute()) for p in data)
     if init is not None and not model.detector:
         model = replace(model, detector=read_config(find_model(init)).detector)
-    train = replace(train, **_absolute({"backgrounds": train.backgrounds}))
+    paths_of = {"backgrounds": train.backgrounds, "artefacts": train.artefacts}
+    train = replace(train, **_absolute(paths_of))
     return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train, init)
 
 
 def _absolute(train: dict[str, Any]) -> dict[str, Any]:
     """Return fields of `TrainConfig` with absolute paths: a run is resumed from any folder."""
-    backgrounds = train.get("backgrounds")
-    return train | {"backgrounds": str(Path(backgrounds).absolute())} if backgrounds else train
+    given = {name: train.get(name) for name in ("backgrounds", "artefacts")}
+    return train | {name: str(Path(path).absolute()) for name, path in given.items() if path}
 
 
 def extend_run(run: Run, train: dict[str, Any], model: dict[str, Any]) -> Run:
@@ -163,7 +165,12 @@ def split_data(run: Run) -> Split:
         TrainingError: if fewer images are there than a batch holds, or than are to be held out.
     """
     partition = read_partition(Path(run.partition)) if run.partition else None
-    split = split_sources(find_sources(run.data), run.train.holdout, run.train.seed, partition)
+    sources = find_sources(run.data)
+    if run.model.kind == "damage":  # by name, so that measuring finds them again without the run
+        held_out = [s for s in sources if is_held_out(s.basename)]
+        split = Split([s for s in sources if not is_held_out(s.basename)], held_out)
+    else:
+        split = split_sources(sources, run.train.holdout, run.train.seed, partition)
     _require_a_batch(len(split.train), run)
     return split
 

@@ -365,6 +365,29 @@ def _add_tools(router: APIRouter, service: Service) -> None:
 
         return await _decoded(service, find)
 
+    @router.post(
+        "/damage",
+        tags=["tools"],
+        response_class=Response,
+        responses={
+            200: _pictures({"png": "image/png"}, "Grey, as large as the picture."),
+            **_problems(400),
+        },
+        openapi_extra=_uploads("image"),
+    )
+    async def find_damage(image: Picture) -> Response:
+        """Say how likely each pixel of a picture is damaged: 255 = certainly, 0 = certainly not.
+
+        At a sensitivity s from 0 to 1, what has 255·(1 − s) or more counts as damaged.
+        """
+        data = await image.read()
+
+        def find() -> bytes:
+            inspect_picture(data, "image", limits.pixels)
+            return engine.damage(data)
+
+        return Response(await _decoded(service, find), media_type="image/png")
+
     @router.get("/samples", tags=["tools"])
     def read_samples() -> list[Sample]:
         """List pictures to try things on."""

@@ -142,6 +142,16 @@ class Engine:
         found = sorted(self.finder(photo.pixels, hole), key=lambda face: -face.score)
         return [_frame_info(face.placement, face.score) for face in found]
 
+    def damage(self, image: bytes) -> bytes:
+        """Return how likely each pixel of a picture is damaged, as a grey PNG: white = certainly.
+
+        Raises:
+            InputError: if the picture cannot be read.
+        """
+        from aleph.damage.find import read_probability
+
+        return _encoded(Image.fromarray(read_probability(decode_photo(image))), "PNG")
+
     def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
         """Fill the hole of an upload, reporting every step to its job.
 

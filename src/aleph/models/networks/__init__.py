@@ -1,4 +1,4 @@
-"""Generators, discriminators, encoders and detectors; no input or output."""
+"""Generators, discriminators, encoders, detectors, finders of damage; no input or output."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from aleph.models.config import ModelConfig
 from aleph.models.networks.amortised import Discriminator, Encoder, StyleGenerator
+from aleph.models.networks.damage import DamageNetwork
 from aleph.models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from aleph.models.networks.detector import DetectorNetwork
 
@@ -32,10 +33,15 @@ def _detector(config: ModelConfig) -> dict[str, nn.Module]:
     return {"detector": DetectorNetwork(config.encoder_width, config.maximum_width)}
 
 
+def _damage(config: ModelConfig) -> dict[str, nn.Module]:
+    return {"damage": DamageNetwork(config.encoder_width, config.maximum_width)}
+
+
 _BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
     "dcgan": _dcgan,
     "amortised": _amortised,
     "detector": _detector,
+    "damage": _damage,
 }
 
 
@@ -43,7 +49,7 @@ def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     """Build the networks of a model, by role.
 
     A model that fills has a `generator`, a `discriminator` and perhaps an `encoder`; a detector has
-    its `detector` alone.
+    its `detector` alone, and a finder of damage its `damage`.
 
     Weights are drawn from torch's global generator.
     """

@@ -47,6 +47,8 @@ def start_from(
     source, networks = load_networks(find_model(name))
     _check_fit(source, config, name)
     doublings = int(math.log2(config.resolution / source.resolution))
+    if config.kind == "damage":  # its network is the same at every resolution
+        doublings = 0
     for role, network in trained.networks.items():
         _copy(networks[role], network, doublings, name)
     if images is not None and doublings == 0 and config.kind == "amortised":
@@ -66,7 +68,7 @@ def _check_fit(source: ModelConfig, config: ModelConfig, name: str) -> None:
             f"'{name}' is of kind '{source.kind}': a model of kind '{config.kind}' can start only "
             "from one of its own kind"
         )
-    if source.resolution == config.resolution:
+    if source.resolution == config.resolution or config.kind == "damage":
         return
     sizes = f"'{name}' is at {source.resolution} pixels, the new model at {config.resolution}"
     if config.kind not in GROWN:

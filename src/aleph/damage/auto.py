@@ -1,0 +1,114 @@
+"""The mask `auto`: damage that is found, within a box if one is given, joined with a mask."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from aleph.arrays import Hole
+from aleph.damage.find import marked, read_probability
+from aleph.errors import InputError, NothingFoundError, shown
+from aleph.masks.read import (
+    AUTO,
+    Mask,
+    MaskLike,
+    check_hole,
+    is_auto,
+    read_damaged,
+    read_hole,
+    read_with_remarks,
+    widened,
+)
+from aleph.photo.limits import Limits
+from aleph.photo.photo import Photo, PhotoLike
+
+FOUND_RIM = 2
+"""Pixels by which what was found is widened (docs/damage.md)."""
+
+_SYNTAX = f"{AUTO}, {AUTO}:left,top,right,bottom, or either with +MASK"
+
+
+@dataclass(frozen=True)
+class AutoMask:
+    """What a user says with `auto`.
+
+    Attributes:
+        box: Left, top, right and bottom in pixels of the photo; damage outside is left alone. None
+            for the whole photo.
+        joined: A mask of another kind that is joined with what is found; None for none.
+    """
+
+    box: tuple[int, int, int, int] | None = None
+    joined: str | None = None
+
+
+def read_auto(mask: MaskLike) -> AutoMask | None:
+    """Read `auto`, `auto:left,top,right,bottom`, and either followed by `+MASK`.
+
+    Returns:
+        None for any other mask.
+
+    Raises:
+        InputError: if it begins like one of these and is none.
+    """
+    source = mask.source if isinstance(mask, Mask) else mask
+    if not isinstance(source, str) or not is_auto(source):
+        return None
+    head, plus, joined = source.partition("+")
+    number = r"\s*(-?\d+)\s*"
+    found = re.fullmatch(f"{AUTO}(?::{number},{number},{number},{number})?", head)
+    if found is None or (plus and not joined):
+        raise InputError(f"the mask {shown(source)} cannot be read: give {_SYNTAX}")
+    if found[1] is None:
+        return AutoMask(None, joined or None)
+    left, top, right, bottom = (int(found[i]) for i in range(1, 5))
+    if left >= right or top >= bottom:
+        raise InputError(f"the box of the mask {shown(source)} is empty: give {_SYNTAX}")
+    return AutoMask((left, top, right, bottom), joined or None)
+
+
+def read_damaged_photo(
+    image: PhotoLike, mask: MaskLike, seed: int = 0, limits: Limits | None = None
+) -> tuple[Photo, Hole]:
+    """Read a photo and its hole, for any mask that users may give, `auto` as well.
+
+    Raises:
+        NothingFoundError: if the mask is `auto` alone and no damage is found.
+        InputError: as `aleph.masks.read.read_damaged`.
+    """
+    auto = read_auto(mask)
+    if auto is None:
+        return read_damaged(image, mask, seed, limits)
+    options = mask if isinstance(mask, Mask) else Mask(mask)
+    if options.invert and auto.joined is None:
+        raise InputError("the mask 'auto' cannot be inverted: all that is intact would be filled")
+    photo = read_with_remarks(image, limits)
+    hole = _found(photo, auto, options)
+    if auto.joined is not None:
+        hole |= read_hole(replace(options, source=auto.joined), photo.shape, seed, photo, limits)
+    if photo.missing is not None:
+        hole |= photo.missing
+    if not hole.any() and auto.joined is None:
+        where = "there" if auto.box else "in the photo"
+        raise NothingFoundError(f"no damage was found {where}; a higher --sensitivity finds more")
+    check_hole(hole)
+    return photo, hole
+
+
+def _found(photo: Photo, auto: AutoMask, options: Mask) -> Hole:
+    """Return the damage of a photo, widened, within the box."""
+    rim = FOUND_RIM if options.grow is None else options.grow
+    hole = widened(marked(read_probability(photo), options.sensitivity), rim)
+    if auto.box is None:
+        return hole
+    left, top, right, bottom = auto.box
+    within = np.zeros_like(hole)
+    within[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+    if not within.any():
+        height, width = hole.shape
+        raise InputError(
+            f"the box {left},{top},{right},{bottom} lies outside the {width}×{height} photo"
+        )
+    return np.asarray(hole & within)

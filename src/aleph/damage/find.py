@@ -1,0 +1,75 @@
+"""A photo → what is damaged in it, at a sensitivity."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.arrays import Hole
+from aleph.config import check_share
+from aleph.damage.tiles import OnTile, damage_probability
+from aleph.models.model import DamageModel
+from aleph.models.zoo import load_damage_model
+from aleph.photo.photo import PhotoLike, read_photo
+
+SENSITIVITY = 0.5
+"""Default: what is more likely damaged than not is marked."""
+
+
+def find_damage(image: PhotoLike, *, sensitivity: float = SENSITIVITY) -> Hole:
+    """Find the damage of a photo: scratches, cracks, folds, tears, flakes, blots, dust, ink.
+
+    Args:
+        image: uint8 array (H, W, 3) or (H, W), PIL image, path, or `Photo`. Never changed.
+        sensitivity: From 0, which marks nothing but what is certain, to 1, which marks whatever
+            is not certainly intact: a pixel is marked where its probability of being damaged is
+            1 − sensitivity or more.
+
+    Returns:
+        Boolean array (H, W), True = damaged; all False where nothing was found.
+
+    Raises:
+        InputError: if the image cannot be read, or the sensitivity is out of range.
+    """
+    check_share("sensitivity", sensitivity)
+    return marked(read_probability(image), sensitivity)
+
+
+def read_probability(
+    image: PhotoLike, model: DamageModel | None = None, on_tile: OnTile | None = None
+) -> NDArray[np.uint8]:
+    """Say how likely each pixel of a photo is damaged: uint8 (H, W), 255 = certainly.
+
+    Args:
+        image: As of `find_damage`.
+        model: What looks at it; the shipped one by default.
+        on_tile: Called after every tile with how many are done, and of how many.
+
+    Raises:
+        InputError: if the image cannot be read.
+    """
+    photo = read_photo(image)
+    return damage_probability(photo.pixels, model or shipped_model(), on_tile)
+
+
+def marked(probability: NDArray[np.uint8], sensitivity: float = SENSITIVITY) -> Hole:
+    """Mark what is damaged at a sensitivity.
+
+    Args:
+        probability: uint8 (H, W), 255 = certainly damaged.
+        sensitivity: As of `find_damage`.
+
+    Raises:
+        InputError: if the sensitivity is out of range.
+    """
+    check_share("sensitivity", sensitivity)
+    return np.asarray(probability >= max(1, math.ceil(255 * (1 - sensitivity))))
+
+
+@functools.lru_cache(maxsize=1)
+def shipped_model() -> DamageModel:
+    """Return the shipped finder; loaded when it is first needed."""
+    return load_damage_model()

@@ -1,0 +1,126 @@
+"""Training of a damage finder, without labels: the damage in made-up samples is known.
+
+The loss is binary cross-entropy plus a soft Dice loss (Milletari et al. 2016, arXiv 1606.04797),
+over the pixels of which the label is sure.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aleph.arrays import Pixels
+from aleph.models.config import ModelConfig
+from aleph.photo.tensors import to_pixels, to_tensor
+from aleph.training.config import TrainConfig
+from aleph.training.recipes.recipe import Recipe
+from aleph.training.samples.artefacts import Artefacts
+from aleph.training.samples.backgrounds import load_photographs
+from aleph.training.samples.damaged import DAMAGE, UNSURE, Damaged, Damager
+from aleph.training.step import Step
+
+_OTHER_PICTURES = 0.15
+"""Share of samples made of the pictures that scikit-image ships, print and letters among them."""
+
+_DICE_WEIGHT = 0.25
+
+_WARM = 200
+"""Steps over which the learning rate rises."""
+
+
+class DamageRecipe(Recipe):
+    """The damage finder, trained on pictures that are damaged afresh for every step."""
+
+    averaged = ("damage",)
+    beta2 = 0.99
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
+        super().__init__(model, config, device)
+        # Adversaries need a short memory of gradients; this loss does not.
+        parameters = self.networks["damage"].parameters()
+        self.optimizers["damage"] = torch.optim.AdamW(
+            parameters, config.learning_rate, (0.9, self.beta2), weight_decay=0.01
+        )
+        self.damager: Damager | None = None
+        self.others: list[Pixels] = []
+
+    def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
+        """Train on one sample per image of a batch (N, 3, S, S) in [−1, 1]."""
+        seed = int(torch.randint(2**62, (), generator=step.random, device=real.device))
+        image, label = _tensors(self._samples(to_pixels(real), np.random.default_rng(seed)))
+        network = self.networks["damage"]
+        with step.autocast():
+            logit = network(image.to(real.device)).float()[:, 0]
+        entropy, dice = losses(logit, label.to(real.device))
+        for group in self.optimizers["damage"].param_groups:
+            group["lr"] = self._learning_rate(step.index)
+        loss = entropy + _DICE_WEIGHT * dice
+        step.minimise(loss, [self.optimizers["damage"]], list(network.parameters()))
+        return {"entropy": entropy.detach(), "dice": dice.detach()}
+
+    def _learning_rate(self, index: int) -> float:
+        """Rise over the first steps, then fall along half a cosine to nearly nothing."""
+        share = min(index / self.config.steps, 1.0)
+        warm = min(1.0, (index + 1) / _WARM)
+        return self.config.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+
+    def _samples(self, images: NDArray[np.uint8], rng: np.random.Generator) -> list[Damaged]:
+        if self.damager is None:  # only training needs artefacts and other pictures
+            path = self.config.artefacts
+            artefacts = Artefacts(path) if path else None
+            self.damager = Damager(self.model.resolution, artefacts)
+            self.others = load_photographs(self.config.backgrounds)
+        samples = []
+        for image in images:
+            if rng.random() < _OTHER_PICTURES:
+                image = self.others[int(rng.integers(len(self.others)))]
+            samples.append(self.damager.sample(image, rng))
+        return samples
+
+    @torch.no_grad()
+    def preview(self, real: Tensor) -> Tensor:
+        """Return 32 samples in pairs: damage in red, beside it the probability that was found."""
+        samples = self._samples(to_pixels(real[:32]), np.random.default_rng(0))
+        image, _ = _tensors(samples)
+        found = self.averages["damage"](image.to(real.device)).float().sigmoid()[:, 0].cpu().numpy()
+        shown: list[Pixels] = []
+        for sample, probability in zip(samples, found, strict=True):
+            marked = sample.image.copy()
+            marked[sample.label == DAMAGE] = (255, 0, 0)
+            grey = np.repeat((255 * probability).astype(np.uint8)[:, :, None], 3, axis=2)
+            shown += [marked, grey]
+        return to_tensor(np.stack(shown))
+
+    def export(self) -> dict[str, nn.Module]:
+        """Return the network to ship, in inference mode."""
+        return dict(self.averages)
+
+
+def _tensors(samples: list[Damaged]) -> tuple[Tensor, Tensor]:
+    image = to_tensor(np.stack([sample.image for sample in samples]))
+    label = torch.from_numpy(np.stack([sample.label for sample in samples]))
+    return image.contiguous(memory_format=torch.channels_last), label
+
+
+def losses(logit: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy, and the Dice loss of each picture with damage in the mean.
+
+    Args:
+        logit: (N, H, W).
+        label: uint8 (N, H, W) as of `Damaged`.
+    """
+    sure = (label != UNSURE).float()
+    damage = (label == DAMAGE).float()
+    entropy = functional.binary_cross_entropy_with_logits(logit, damage, reduction="none")
+    mean = (entropy * sure).sum() / sure.sum().clamp(min=1.0)
+    score = logit.sigmoid() * sure
+    both = (score * damage).sum(dim=(1, 2))
+    total = score.sum(dim=(1, 2)) + damage.sum(dim=(1, 2))
+    there = (damage.sum(dim=(1, 2)) > 0).float()
+    dice = 1 - (2 * both + 1) / (total + 1)
+    return mean, (dice * there).sum() / there.sum().clamp(min=1.0)

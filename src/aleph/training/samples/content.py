@@ -1,0 +1,188 @@
+"""What an intact photograph holds and looks like damage: hard negatives, drawn before ageing.
+
+Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, and the print's own
+border. None of it counts as damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from aleph.training.samples.ageing import Picture
+from aleph.training.samples.strokes import Mask, bent, curve, draw, tree
+
+_WORDS = "ALBUM 1923 Photo Studio Rex No. 47 H.M. PATROL Hotel CAFE Mai Anna & Karl 12.8.31 (c)"
+
+
+def _ink(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Draw a colour as things in pictures have: grey, dark or light, hardly ever pure."""
+    level = rng.uniform(10, 120) if rng.random() < 0.6 else rng.uniform(120, 240)
+    return np.asarray(level + rng.normal(0, 12, 3), np.float32)
+
+
+def _lay(picture: Picture, mask: Mask, colour: Picture, opacity: float) -> None:
+    picture += (np.float32(opacity) * mask)[:, :, None] * (colour - picture)
+
+
+def letters(picture: Picture, rng: np.random.Generator) -> None:
+    """Printed or written words."""
+    side = len(picture)
+    words = _WORDS.split()
+    mask = np.zeros((side, side), np.uint8)
+    scale = float(rng.uniform(0.35, 2.2))
+    thickness = max(1, round(scale * rng.uniform(0.8, 2.5)))
+    font = int(rng.integers(0, 8))
+    left, top = int(rng.uniform(-20, 0.7 * side)), int(rng.uniform(12, side))
+    for line in range(int(rng.integers(1, 5))):
+        text = " ".join(rng.choice(words, int(rng.integers(1, 5))))
+        place = (left, top + int(line * 34 * scale))
+        cv2.putText(mask, text, place, font, scale, 255, thickness, cv2.LINE_AA)
+    turned = mask
+    if rng.random() < 0.4:
+        angle = float(rng.choice([90, 270, rng.normal(0, 12)]))
+        matrix = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1.0)
+        turned = np.asarray(cv2.warpAffine(mask, matrix, (side, side)), np.uint8)
+    _lay(
+        picture,
+        np.asarray(turned, np.float32) / np.float32(255),
+        _ink(picture, rng),
+        rng.uniform(0.5, 1),
+    )
+
+
+def wires(picture: Picture, rng: np.random.Generator) -> None:
+    """Masts, wires, rigging, railings: straight lines, some from one point, some parallel."""
+    side = len(picture)
+    mask = np.zeros((side, side), np.float32)
+    x, y = rng.uniform(0, side, 2)
+    kind = rng.random()
+    turn, gap = rng.uniform(0, np.pi), rng.uniform(4, 40)
+    width = float(rng.uniform(0.6, 5))
+    for i in range(int(rng.integers(1, 12))):
+        start = np.array([x, y])
+        if kind < 0.35:
+            end = start + rng.normal(0, side, 2)
+        elif kind < 0.75:
+            start = start + i * gap * np.array([-np.sin(turn), np.cos(turn)])
+            away = side * np.array([np.cos(turn), np.sin(turn)])
+            start, end = start - away, start + away
+        else:
+            start = np.array([rng.uniform(0, side), rng.uniform(0, side)])
+            end = start + np.array([rng.normal(0, 3), -rng.uniform(0.1, 1) * side])
+        draw(mask, bent(start, end, rng.normal(0, 4), 0, rng), width)
+    _lay(picture, mask, _ink(picture, rng), rng.uniform(0.4, 1))
+
+
+def twigs(picture: Picture, rng: np.random.Generator) -> None:
+    """Bare branches, mostly dark before something light."""
+    side = len(picture)
+    mask = np.zeros((side, side), np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        x = float(rng.uniform(0, side))
+        place = (x, float(side)) if rng.random() < 0.6 else (0.0, x)
+        turn = -np.pi / 2 if place[1] == side else 0.0
+        length = side * rng.uniform(0.3, 0.9)
+        tree(mask, place, turn + rng.normal(0, 0.4), length, rng.uniform(3, 10), rng, 0.12, 3)
+    dark = rng.random() < 0.85
+    level = rng.uniform(5, 90) if dark else rng.uniform(140, 230)
+    if dark and rng.random() < 0.6:
+        picture += np.float32(rng.uniform(0.3, 0.9)) * (np.float32(215) - picture)
+    _lay(picture, mask, np.full(3, level, np.float32), rng.uniform(0.6, 1))
+
+
+def strands(picture: Picture, rng: np.random.Generator) -> None:
+    """Many curves side by side: hair, fringes, whiskers, folds of cloth, lashes."""
+    side = len(picture)
+    mask = np.zeros((side, side), np.float32)
+    base = curve(side, side * rng.uniform(0.1, 0.6), 4, rng)
+    gap, width = rng.uniform(1.5, 10), float(rng.uniform(0.6, 2.5))
+    turn = rng.uniform(0, 2 * np.pi)
+    for i in range(int(rng.integers(4, 22))):
+        shift = i * gap * np.array([np.cos(turn), np.sin(turn)]) + rng.normal(0, 1.5, 2)
+        cut = int(rng.integers(0, 4))
+        value = float(rng.uniform(0.3, 1))
+        draw(mask, (base + shift + rng.normal(0, 0.4, base.shape))[cut:], width, value)
+    _lay(picture, mask, _ink(picture, rng), rng.uniform(0.3, 0.9))
+
+
+def pattern(picture: Picture, rng: np.random.Generator) -> None:
+    """A periodic pattern in one place: lace, dots, checks, knitting, fences."""
+    side = len(picture)
+    turn, period = rng.uniform(0, np.pi), rng.uniform(4, 28)
+    place = np.arange(side, dtype=np.float32) * np.float32(2 * np.pi / period)
+    sine, cosine = np.float32(np.sin(turn)), np.float32(np.cos(turn))
+    first = np.cos(cosine * place + sine * place[:, None])
+    second = np.cos(cosine * place[:, None] - sine * place)
+    wave = first * second if rng.random() < 0.5 else np.maximum(first, second)
+    mask = np.clip((wave - rng.uniform(0.1, 0.8)) * rng.uniform(2, 10), 0, 1)
+    region = np.zeros((side, side), np.float32)
+    corners = rng.normal(rng.uniform(0, side, 2), 0.3 * side, (5, 2)).astype(np.int32)
+    cv2.fillPoly(region, [cv2.convexHull(corners)], 1.0, cv2.LINE_AA)
+    _lay(picture, (mask * region).astype(np.float32), _ink(picture, rng), rng.uniform(0.3, 0.9))
+
+
+def highlights(picture: Picture, rng: np.random.Generator) -> None:
+    """Catch-lights, buttons, beads, pearls: small bright dots, mostly within something dark."""
+    side = len(picture)
+    start, end = rng.uniform(0, side, (2, 2))
+    line = bent(start, end, rng.normal(0, 15), 0, rng)
+    radius = rng.uniform(1.5, 9)
+    for x, y in line[:: max(1, int(radius * rng.uniform(0.6, 3)))][: int(rng.integers(1, 14))]:
+        middle = (int(x * 16), int(y * 16))
+        outer, inner = int(16 * radius), max(6, int(16 * radius * rng.uniform(0.15, 0.5)))
+        shade = float(rng.uniform(10, 200))
+        cv2.circle(picture, middle, outer, (shade, shade, shade), -1, cv2.LINE_AA, 4)
+        shift = (middle[0] - outer // 4, middle[1] - outer // 3)
+        cv2.circle(picture, shift, inner, (240.0, 240.0, 240.0), -1, cv2.LINE_AA, 4)
+
+
+def bright_lines(picture: Picture, rng: np.random.Generator) -> None:
+    """Piping, collars, rims of glasses, edges that shine: smooth light curves."""
+    side = len(picture)
+    mask = np.zeros((side, side), np.float32)
+    for _ in range(int(rng.integers(1, 5))):
+        points = curve(side, side * rng.uniform(0.1, 0.5), 4, rng)
+        draw(mask, points, float(rng.uniform(0.8, 4)))
+    level = rng.uniform(150, 250)
+    _lay(picture, mask, np.full(3, level, np.float32), rng.uniform(0.4, 0.95))
+
+
+CONTENT: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
+    letters,
+    wires,
+    twigs,
+    strands,
+    pattern,
+    highlights,
+    bright_lines,
+)
+
+
+def bordered(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Put the print's own border, mat or frame round one to four sides: straight and whole."""
+    side = len(picture)
+    picture = picture.copy()
+    light = rng.random() < 0.7
+    level = rng.uniform(190, 255) if light else rng.uniform(0, 140)
+    colour = (level + rng.normal(0, 5, 3)).astype(np.float32)
+    sides = rng.random(4) < 0.55
+    if not sides.any():
+        sides[int(rng.integers(4))] = True
+    insets = np.where(sides, rng.uniform(2, 0.22 * side, 4), -9).astype(int)
+    inside = np.zeros((side, side), np.float32)
+    left, top, right, bottom = insets
+    cv2.rectangle(inside, (left, top), (side - 1 - right, side - 1 - bottom), 1.0, -1)
+    if rng.random() < 0.5:
+        matrix = cv2.getRotationMatrix2D((side / 2, side / 2), float(rng.normal(0, 1.5)), 1.0)
+        inside = np.asarray(
+            cv2.warpAffine(inside, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+        )
+    picture += (1 - inside)[:, :, None] * (colour - picture)
+    if rng.random() < 0.4:  # a line round the picture, or the edge of the print before the lid
+        grown = cv2.erode(inside, np.ones((3, 3)), iterations=int(rng.integers(1, 9)))
+        ring = inside - np.asarray(grown)
+        picture += ring[:, :, None] * (np.float32(rng.uniform(0, 255)) - picture)
+    return picture

@@ -1,0 +1,235 @@
+"""Damaged pictures of which it is known where they are damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.arrays import Pixels
+from aleph.training.samples.ageing import Picture, Scan, aged, mottled
+from aleph.training.samples.artefacts import Artefacts
+from aleph.training.samples.content import CONTENT, bordered
+from aleph.training.samples.flaws import FLAWS, Flaw
+from aleph.training.samples.strokes import Mask
+
+DAMAGE, INTACT, UNSURE = 1, 0, 255
+"""Values of a sample's label."""
+
+_MOST = 0.6
+"""Share of a sample that damage covers, at most."""
+
+_WIDE = ("torn", "rubbed", "blots", "film-dots", "film-smut", "film-stain")
+_SELDOM = 0.3
+"""Damage that covers much is rarer than thin damage: were it as frequent, whatever is light and
+plain would look more like bare paper than like a sky."""
+
+_TINTS = ("stain",)
+"""Kinds of artefacts that are opaque or tint: drawn opaque, or they would not be damage."""
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A picture and its damage.
+
+    Attributes:
+        image: uint8 (side, side, 3).
+        label: uint8 (side, side): `DAMAGE`, `INTACT`, or `UNSURE` where it can hardly be seen, and
+            along the edges of damage.
+        kinds: Kinds of damage in it; none in an intact one.
+    """
+
+    image: Pixels
+    label: NDArray[np.uint8]
+    kinds: tuple[str, ...]
+
+
+class Damager:
+    """Ages and damages pictures.
+
+    Args:
+        side: Side of the samples in pixels.
+        artefacts: Scanned artefacts besides the generated damage, or None.
+        intact: Share of pictures that stay intact.
+    """
+
+    def __init__(self, side: int, artefacts: Artefacts | None = None, intact: float = 0.5) -> None:
+        self.side = side
+        self.artefacts = artefacts
+        self.intact = intact
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of all kinds of damage; those of the artefacts have a leading `film-`."""
+        films = self.artefacts.files if self.artefacts else ()
+        return [*FLAWS, *(f"film-{kind}" for kind in films)]
+
+    def sample(
+        self,
+        picture: Pixels,
+        rng: np.random.Generator,
+        kinds: Sequence[str] | None = None,
+    ) -> Damaged:
+        """Make one sample.
+
+        Args:
+            picture: Any photograph, uint8 (H, W, 3).
+            rng: Source of the randomness.
+            kinds: Kinds of damage to lay over it, none for an intact one; drawn where not given.
+        """
+        return self.pair(picture, rng, kinds)[0]
+
+    def pair(
+        self,
+        picture: Pixels,
+        rng: np.random.Generator,
+        kinds: Sequence[str] | None = None,
+    ) -> tuple[Damaged, Callable[[], Pixels]]:
+        """Make one sample, and what makes the same picture without its damage.
+
+        Args:
+            picture: As for `sample`.
+            rng: As for `sample`.
+            kinds: As for `sample`.
+        """
+        scene = _cut(picture, self.side, rng)
+        if rng.random() < 0.33:
+            for _ in range(int(rng.integers(1, 3))):
+                CONTENT[int(rng.integers(len(CONTENT)))](scene, rng)
+        print_, grain = aged(scene, rng)
+        if rng.random() < 0.12:
+            print_ = bordered(print_, rng)
+        chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
+        scan = Scan.draw(self.side, rng)
+        while True:  # until enough of the picture is left
+            laid = _laid(print_, [self._flaw(kind, rng) for kind in chosen], scan)
+            if laid.opaque.mean() < _MOST:
+                break
+        label = _label(print_, laid.visible, laid.opaque, grain)
+        return Damaged(scan(laid.damaged), label, chosen), lambda: scan(laid.intact)
+
+    def _draw_kinds(self, rng: np.random.Generator) -> tuple[str, ...]:
+        if rng.random() < self.intact:
+            return ()
+        generated, films = list(FLAWS), [k for k in self.kinds if k.startswith("film-")]
+        kinds = []
+        for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.2, 0.1]))):
+            pool = films if films and rng.random() < 0.3 else generated
+            weights = np.array([_SELDOM if kind in _WIDE else 1.0 for kind in pool])
+            kinds.append(str(rng.choice(pool, p=weights / weights.sum())))
+        return tuple(kinds)
+
+    def _flaw(self, kind: str, rng: np.random.Generator) -> Flaw:
+        if kind in FLAWS:
+            return FLAWS[kind](self.side, rng)
+        assert self.artefacts is not None
+        film = kind.removeprefix("film-")
+        mask = self.artefacts.draw(film, self.side, rng)
+        for _ in range(int(rng.integers(0, 3))):
+            np.maximum(mask, self.artefacts.draw(film, self.side, rng), out=mask)
+        if film in _TINTS:
+            mask = np.clip(mask * 1.6, 0, 1)
+        else:
+            mask = mask * np.float32(rng.uniform(0.6, 1.0))
+        return Flaw([(mask, self._film_colour(rng))])
+
+    def _film_colour(self, rng: np.random.Generator) -> Picture:
+        kind = rng.random()
+        if kind < 0.45:
+            return mottled(self.side, rng, 262)
+        if kind < 0.6:
+            return np.full(3, rng.uniform(215, 265), np.float32)
+        if kind < 0.9:
+            return (rng.uniform(-10, 75) + rng.normal(0, 6, 3)).astype(np.float32)
+        return rng.uniform(0, 255, 3).astype(np.float32)
+
+
+def _cut(picture: Pixels, side: int, rng: np.random.Generator) -> Picture:
+    """Take a random part at a random scale, mostly shrunk.
+
+    A shrunk picture is as sharp as damage is; would all be soft, sharpness alone gave damage away.
+    """
+    if rng.random() < 0.7:
+        least = min(picture.shape[:2])
+        factor = float(np.exp(rng.uniform(np.log(0.35), 0.0)))
+        factor = max(factor, 0.6 * side / least) if least > 0.6 * side else 1.0
+        if factor < 1:
+            picture = np.asarray(
+                cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            )
+        part = _window(picture, min(side, *picture.shape[:2]), rng)
+        before, after = (side - len(part)) // 2, side - len(part) - (side - len(part)) // 2
+        part = np.pad(part, ((before, after), (before, after), (0, 0)), "symmetric")
+    else:
+        part = _window(picture, int(min(*picture.shape[:2], side * rng.uniform(0.4, 1.0))), rng)
+    if rng.random() < 0.06:
+        part = np.rot90(part, int(rng.integers(1, 4)))
+    part = np.ascontiguousarray(part)
+    if len(part) != side:
+        part = np.asarray(cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC))
+    scene = np.asarray(part, np.float32)
+    if rng.random() < 0.3:
+        blurred = np.asarray(cv2.GaussianBlur(scene, (0, 0), 1.0))
+        scene = scene + np.float32(rng.uniform(0.3, 1.2)) * (scene - blurred)
+    return scene
+
+
+def _window(picture: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """Return a random square of a picture."""
+    top = int(rng.integers(0, picture.shape[0] - side + 1))
+    left = int(rng.integers(0, picture.shape[1] - side + 1))
+    return picture[top : top + side, left : left + side]
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A print with damage laid over it.
+
+    Attributes:
+        damaged: The damaged print.
+        intact: The same without damage, but with what its folds shade.
+        visible: By how much each pixel was changed, float32 (side, side), in levels of the
+            strongest channel and as the scanner sees it.
+        opaque: How opaque what lies over it is, float32 (side, side) in [0, 1].
+    """
+
+    damaged: Picture
+    intact: Picture
+    visible: Mask
+    opaque: Mask
+
+
+def _laid(print_: Picture, flaws: Sequence[Flaw], scan: Scan) -> _Laid:
+    """Lay damage over a print."""
+    intact, opaque = print_.copy(), np.zeros(print_.shape[:2], np.float32)
+    for flaw in flaws:
+        if flaw.shade is not None:
+            intact += flaw.shade[:, :, None]
+    damaged = intact.copy()
+    for flaw in flaws:
+        for mask, colour in flaw.layers:
+            damaged += mask[:, :, None] * (colour - damaged)
+            np.maximum(opaque, mask, out=opaque)
+    difference = np.clip(damaged, 0, 255) - np.clip(intact, 0, 255)
+    visible = np.abs(scan.soften(np.asarray(difference, np.float32))).max(axis=2)
+    return _Laid(damaged, intact, np.asarray(visible, np.float32), opaque)
+
+
+def _label(print_: Picture, visible: Mask, opaque: Mask, grain: float) -> NDArray[np.uint8]:
+    """Say where damage is to be seen, and where that is open."""
+    grey = print_.mean(axis=2)
+    mean = np.asarray(cv2.blur(grey, (7, 7)))
+    rough = np.sqrt(np.maximum(np.asarray(cv2.blur(grey * grey, (7, 7))) - mean * mean, 0))
+    enough = 12 + 0.6 * np.float32(grain) + 0.35 * rough
+    damage = visible > enough
+    label = np.where(damage, DAMAGE, INTACT).astype(np.uint8)
+    faint = (visible > 0.45 * enough) & ~damage
+    # Opaque, but of the picture's own tone: part of a flake, or nothing at all.
+    alike = (opaque > 0.5) & ~damage
+    kernel = np.ones((3, 3), np.uint8)
+    rim = (cv2.dilate(damage.astype(np.uint8), kernel) > 0) & ~damage
+    label[faint | alike | rim] = UNSURE
+    return label

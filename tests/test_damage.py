@@ -1,0 +1,294 @@
+"""Damage: the network that sees it, photos of any size, the command, the mask `auto`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+import aleph
+from aleph.damage import find
+from aleph.damage.auto import FOUND_RIM, AutoMask, read_auto, read_damaged_photo
+from aleph.damage.find import marked
+from aleph.damage.tiles import damage_probability
+from aleph.damage.write import DamageRequest, write_damage_folder
+from aleph.errors import InputError, ModelError, NothingFoundError, OutputError
+from aleph.inpainter import Inpainter
+from aleph.masks.read import Mask
+from aleph.models.config import ModelConfig
+from aleph.models.model import DamageModel
+from aleph.models.networks import build_networks
+from aleph.models.networks.damage import DamageNetwork
+from aleph.models.zoo import list_models, load_damage_model
+from conftest import RunCli, make_model
+from helpers import TINY, noise
+
+TINY_FINDER = ModelConfig.default("damage", resolution=32, encoder_width=4, maximum_width=8)
+
+
+class RedIsDamage(nn.Module):
+    """Sees damage wherever a picture is purely red: what a perfect finder would say."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        red = (image[:, 0] > 0.99) & (image[:, 1] < -0.99) & (image[:, 2] < -0.99)
+        return torch.where(red, 20.0, -20.0)[:, None]
+
+
+def perfect() -> DamageModel:
+    return DamageModel("red", TINY_FINDER, RedIsDamage(), torch.device("cpu"), "fp32")
+
+
+def scratched(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A picture with a red scratch from edge to edge, and where it is."""
+    picture = noise(height, width) // 2 + 40
+    hole = np.zeros((height, width), bool)
+    hole[height // 2, :] = True
+    hole[: height // 3, width - 1] = True
+    picture[hole] = (255, 0, 0)
+    return picture, hole
+
+
+@pytest.fixture
+def red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red counts as damage, whoever looks."""
+    monkeypatch.setattr(find, "shipped_model", perfect)
+    monkeypatch.setattr("aleph.models.zoo.load_damage_model", lambda *_: perfect())
+
+
+# --- the network
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 96)])
+def test_the_network_judges_every_pixel(size: tuple[int, int]) -> None:
+    network = DamageNetwork(4, 8).eval()
+    image = torch.rand(2, 3, *size) * 2 - 1
+    logit = network(image)
+    assert logit.shape == (2, 1, *size)
+    image[0, :, 9, 11] *= -1
+    assert (network(image) - logit)[0, 0, 9, 11] != 0
+
+
+def test_a_finder_has_one_network_of_six_megabytes_at_most() -> None:
+    networks = build_networks(ModelConfig.default("damage"))
+    assert set(networks) == {"damage"}
+    assert sum(p.numel() for p in networks["damage"].parameters()) * 2 < 6_000_000
+
+
+def test_a_finder_fills_nothing_and_no_model_that_fills_finds(tmp_path: Path) -> None:
+    make_model(tmp_path / "finder", TINY_FINDER)
+    with pytest.raises(ModelError, match=r"is a finder of damage: .* fills nothing"):
+        Inpainter.from_pretrained(tmp_path / "finder", device="cpu")
+    make_model(tmp_path / "filler", TINY)
+    with pytest.raises(ModelError, match="no finder of damage"):
+        load_damage_model(tmp_path / "filler", "cpu")
+
+
+def test_finders_are_not_among_the_models_that_fill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_model(tmp_path / "mine", TINY_FINDER)
+    monkeypatch.setenv("ALEPH_MODELS", str(tmp_path))
+    assert "mine" not in list_models()
+    assert load_damage_model("mine", "cpu", "fp32").config == TINY_FINDER
+
+
+# --- photos of any size
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (97, 64), (900, 1700)])
+def test_photos_of_any_size_are_looked_at_to_the_last_pixel(size: tuple[int, int]) -> None:
+    picture, hole = scratched(*size)
+    tiles: list[tuple[int, int]] = []
+    found = damage_probability(picture, perfect(), lambda *done: tiles.append(done))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found > 127, hole)
+    assert tiles[-1] == (len(tiles), len(tiles))
+
+
+def test_tiles_see_what_the_whole_photo_shows() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = DamageNetwork(4, 8).eval()
+    model = DamageModel("tiny", TINY_FINDER, network, torch.device("cpu"), "fp32")
+    picture = noise(40, 1000)  # two tiles
+    halves = damage_probability(picture, model).astype(int)
+    left = damage_probability(picture[:, :560], model).astype(int)  # the first tile and its margin
+    assert np.abs(halves[:, :480] - left[:, :480]).max() <= 2
+
+
+def test_a_photo_is_not_changed(red: None) -> None:
+    picture, hole = scratched(40, 50)
+    before = picture.copy()
+    assert np.array_equal(aleph.find_damage(picture), hole)
+    assert np.array_equal(aleph.find_damage(Image.fromarray(picture)), hole)
+    assert np.array_equal(picture, before)
+
+
+def test_more_sensitivity_marks_more() -> None:
+    probability = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    counts = [int(marked(probability, s).sum()) for s in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert counts == [1, 64, 128, 192, 255]
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
+def test_a_sensitivity_out_of_range_is_refused(wrong: float) -> None:
+    with pytest.raises(InputError, match="from 0 to 1"):
+        aleph.find_damage(noise(8, 8), sensitivity=wrong)
+
+
+# --- the command
+
+
+def test_the_command_writes_a_mask_and_an_overlay(
+    red: None, call_cli: RunCli, tmp_path: Path
+) -> None:
+    picture, hole = scratched(60, 50)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    done = call_cli("damage", "a.png", "-o", "mask.png", "--overlay", "seen.jpg", "--json")
+    assert done.code == 0
+    with Image.open(tmp_path / "mask.png") as mask:
+        assert mask.mode == "L"
+        assert np.array_equal(np.asarray(mask), hole * np.uint8(255))
+    with Image.open(tmp_path / "seen.jpg") as seen:
+        assert seen.size == (50, 60)
+    assert json.loads(done.out)["share"] == pytest.approx(hole.mean())
+
+
+def test_a_photo_without_damage_gets_an_empty_mask(
+    red: None, call_cli: RunCli, tmp_path: Path
+) -> None:
+    Image.fromarray(noise(30, 30) // 2).save(tmp_path / "a.png")
+    done = call_cli("damage", "a.png", "-o", "mask.png")
+    assert done.code == 0 and "no damage was found" in done.out
+    with Image.open(tmp_path / "mask.png") as mask:
+        assert not np.asarray(mask).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["none.png", "-o", "m.png"], "does not exist"),
+        (["a.png", "-o", "m.jpg"], "lossless"),
+        (["a.png", "-o", "m.png", "--sensitivity", "2"], "from 0 to 1"),
+        (["a.png", "-o", "m.png", "--grow", "-1"], "grow"),
+        (["bad.png", "-o", "m.png"], "not a picture"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_one_sentence(
+    red: None, call_cli: RunCli, tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    Image.fromarray(noise(20, 20)).save(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    done = call_cli("damage", *options)
+    assert done.code == 2 and sentence in done.err and done.err.count("\n") == 1
+    assert not (tmp_path / "m.png").exists()
+
+
+def test_a_folder_of_photos_becomes_a_folder_of_masks(red: None, tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    picture, hole = scratched(40, 40)
+    Image.fromarray(picture).save(tmp_path / "in" / "deep" / "a.webp", lossless=True)
+    Image.fromarray(noise(40, 40) // 2).save(tmp_path / "in" / "b.png")
+    Image.fromarray(noise(40, 40) // 2).save(tmp_path / "in" / "b.bmp")
+    (tmp_path / "in" / "c.png").write_text("no picture")
+    outcome = write_damage_folder(tmp_path / "in", tmp_path / "out", None, DamageRequest())
+    assert outcome.found["deep/a.webp"] == pytest.approx(hole.mean())
+    assert outcome.found["b.bmp"] == 0
+    assert set(outcome.failed) == {"b.png", "c.png"}
+    assert "same name" in outcome.failed["b.png"]
+    with Image.open(tmp_path / "out" / "deep" / "a.png") as mask:
+        assert np.array_equal(np.asarray(mask) > 0, hole)
+    with pytest.raises(OutputError, match="outside"):
+        write_damage_folder(tmp_path / "in", tmp_path / "in" / "masks")
+
+
+# --- the mask `auto`
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ("auto", AutoMask()),
+        ("auto:1,2,30,40", AutoMask((1, 2, 30, 40))),
+        ("auto+my+mask.png", AutoMask(None, "my+mask.png")),
+        ("auto:1,2,3,4+mask.png", AutoMask((1, 2, 3, 4), "mask.png")),
+        ("automatic.png", None),
+        ("center", None),
+    ],
+)
+def test_what_auto_says_is_read(mask: str, expected: AutoMask | None) -> None:
+    assert read_auto(mask) == expected
+
+
+@pytest.mark.parametrize("mask", ["auto:1,2,3", "auto:a,b,c,d", "auto+", "auto:5,5,5,9"])
+def test_a_slip_in_auto_is_refused(mask: str) -> None:
+    with pytest.raises(InputError, match="auto:left,top,right,bottom"):
+        read_damaged_photo(noise(8, 8), mask)
+
+
+def test_what_was_found_is_widened(red: None) -> None:
+    picture, hole = scratched(41, 30)
+    found = read_damaged_photo(picture, "auto")[1]
+    assert found[20 - FOUND_RIM : 21 + FOUND_RIM, 3].all() and not found[20 - FOUND_RIM - 1, 3]
+    assert np.array_equal(read_damaged_photo(picture, Mask("auto", grow=0))[1], hole)
+
+
+def test_auto_keeps_to_its_box(red: None) -> None:
+    picture, _ = scratched(41, 30)
+    found = read_damaged_photo(picture, Mask("auto:5,0,12,99", grow=0))[1]
+    assert np.argwhere(found).tolist() == [[20, x] for x in range(5, 12)]
+    with pytest.raises(InputError, match="outside"):
+        read_damaged_photo(picture, "auto:40,0,50,9")
+
+
+def test_auto_is_joined_with_a_mask(red: None, tmp_path: Path) -> None:
+    picture, hole = scratched(41, 30)
+    mine = np.zeros((41, 30), np.uint8)
+    mine[30:35, 4:9] = 255
+    Image.fromarray(mine).save(tmp_path / "m.png")
+    joined = read_damaged_photo(picture, Mask(f"auto+{tmp_path / 'm.png'}", grow=0))[1]
+    assert np.array_equal(joined, hole | (mine > 0))
+
+
+def test_nothing_found_is_said(red: None) -> None:
+    with pytest.raises(NothingFoundError, match="no damage was found"):
+        read_damaged_photo(noise(20, 20) // 2, "auto")
+    with pytest.raises(InputError, match="cannot be inverted"):
+        read_damaged_photo(noise(20, 20) // 2, Mask("auto", invert=True))
+
+
+def test_a_photo_without_damage_is_copied(
+    red: None, call_cli: RunCli, tmp_path: Path, tiny_folder: Path
+) -> None:
+    Image.fromarray(noise(24, 24) // 2).save(tmp_path / "a.jpg")
+    done = call_cli("inpaint", "a.jpg", "-m", "auto", "-o", "b.jpg", "--model", tiny_folder)
+    assert done.code == 0 and "no damage was found" in done.out
+    assert (tmp_path / "b.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
+    done = call_cli("inpaint", "a.jpg", "-m", "auto", "-o", "b.png", "--model", tiny_folder)
+    with Image.open(tmp_path / "a.jpg") as a, Image.open(tmp_path / "b.png") as b:
+        assert done.code == 0 and b.format == "PNG"
+        assert np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_a_folder_is_filled_where_damage_is_found(
+    red: None, call_cli: RunCli, tmp_path: Path, tiny_folder: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    picture, hole = scratched(32, 32)
+    Image.fromarray(picture).save(tmp_path / "in" / "a.png")
+    Image.fromarray(noise(32, 32) // 2).save(tmp_path / "in" / "b.png")
+    options = ("--model", tiny_folder, "--steps", "1", "--frame", "whole", "--grow", "0", "--json")
+    done = call_cli("inpaint", "in", "-m", "auto", "-o", "out", *options)
+    outcome = json.loads(done.out)
+    assert outcome["filled"] == ["a.png"] and outcome["unchanged"] == ["b.png"]
+    with Image.open(tmp_path / "out" / "a.png") as filled:
+        assert np.array_equal(np.asarray(filled)[~hole], picture[~hole])
+        assert not (np.asarray(filled)[hole] == (255, 0, 0)).all(axis=1).any()
+    same = [(tmp_path / f / "b.png").read_bytes() for f in ("in", "out")]
+    assert same[0] == same[1]

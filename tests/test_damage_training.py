@@ -1,0 +1,191 @@
+"""Training of a finder of damage: made-up samples, the recipe, runs that go on bit for bit."""
+
+from __future__ import annotations
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from aleph.errors import InputError
+from aleph.models.zoo import load_damage_model
+from aleph.progress import Reporter
+from aleph.training.config import TrainConfig
+from aleph.training.export import export_run
+from aleph.training.loop import Devices, train
+from aleph.training.recipes.damage import DamageRecipe, losses
+from aleph.training.run import create_run, read_run, split_data
+from aleph.training.samples.artefacts import Artefacts, is_held_out
+from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager
+from aleph.training.samples.flaws import FLAWS
+from helpers import noise
+from test_damage import TINY_FINDER
+
+
+def smooth(side: int) -> np.ndarray:
+    """A picture without detail, uint8 (side, side, 3)."""
+    ramp = np.linspace(60, 190, side, dtype=np.float32)
+    return np.repeat((ramp + ramp[:, None])[:, :, None] / 2, 3, axis=2).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of 40 dark bars on clear ground, of one kind."""
+    path = tmp_path_factory.mktemp("artefacts") / "artefacts.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(40):
+            opacity = np.zeros((60, 60), np.uint8)
+            opacity[20:30, 5 : 15 + number] = 255
+            buffer = BytesIO()
+            Image.fromarray(opacity).save(buffer, "PNG")
+            archive.writestr(f"bars/bar-{number:03d}.png", buffer.getvalue())
+    return path
+
+
+# --- samples
+
+
+@pytest.mark.parametrize("kind", FLAWS)
+def test_every_kind_of_damage_is_seen_and_labelled(kind: str) -> None:
+    damager = Damager(96)
+    samples = [
+        damager.sample(smooth(120), np.random.default_rng(seed), [kind]) for seed in range(8)
+    ]
+    assert all(s.image.shape == (96, 96, 3) and s.image.dtype == np.uint8 for s in samples)
+    assert {int(v) for s in samples for v in np.unique(s.label)} <= {DAMAGE, INTACT, UNSURE}
+    assert sum(bool((s.label == DAMAGE).any()) for s in samples) >= 4
+    again = damager.sample(smooth(120), np.random.default_rng(0), [kind])
+    assert np.array_equal(again.image, samples[0].image)
+    assert np.array_equal(again.label, samples[0].label)
+
+
+def test_an_intact_picture_has_no_damage() -> None:
+    for seed in range(12):
+        sample = Damager(64).sample(noise(80, 90, seed), np.random.default_rng(seed), [])
+        assert (sample.label == INTACT).all() and sample.kinds == ()
+
+
+def test_some_samples_stay_intact_and_none_is_wholly_covered() -> None:
+    damager = Damager(64, intact=0.5)
+    samples = [damager.sample(smooth(80), np.random.default_rng(seed)) for seed in range(60)]
+    intact = sum(not s.kinds for s in samples)
+    assert 15 < intact < 45
+    assert max(float((s.label == DAMAGE).mean()) for s in samples) < 0.8
+
+
+def test_artefacts_are_held_out_by_name(artefacts: Path) -> None:
+    taken, kept = Artefacts(artefacts), Artefacts(artefacts, held_out=True)
+    assert len(taken.files["bars"]) + len(kept.files["bars"]) == 40
+    assert not set(taken.files["bars"]) & set(kept.files["bars"])
+    assert is_held_out("x/bar-001.png") == is_held_out("elsewhere/bar-001.png")
+
+
+def test_artefacts_are_laid_over_pictures(artefacts: Path) -> None:
+    damager = Damager(96, Artefacts(artefacts))
+    assert "film-bars" in damager.kinds
+    samples = [
+        damager.sample(smooth(120), np.random.default_rng(seed), ["film-bars"]) for seed in range(8)
+    ]
+    assert sum(bool((s.label == DAMAGE).any()) for s in samples) >= 6
+
+
+def test_what_is_no_zip_of_artefacts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_text("no zip")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    for name in ("none.zip", "a.zip", "empty.zip"):
+        with pytest.raises(InputError, match="artefacts"):
+            Artefacts(tmp_path / name)
+
+
+# --- the loss
+
+
+def test_unsure_pixels_say_nothing_and_right_answers_cost_little() -> None:
+    label = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    label[0, 2:4], label[0, 4] = DAMAGE, UNSURE
+    right = torch.where(label == DAMAGE, 9.0, -9.0)
+    loud = right.clone()
+    loud[0, 4] = 9.0
+    for logit in (right, loud):
+        entropy, dice = losses(logit, label)
+        assert entropy < 1e-3 and dice < 0.05
+    entropy, dice = losses(-right, label)
+    assert entropy > 5 and dice > 0.9
+
+
+def test_pictures_without_damage_have_no_dice() -> None:
+    entropy, dice = losses(torch.full((1, 4, 4), -9.0), torch.zeros(1, 4, 4, dtype=torch.uint8))
+    assert entropy < 1e-3 and dice == 0
+
+
+# --- runs
+
+
+def begin(folder: Path, pictures: Path, **settings: object) -> Path:
+    usual = {"batch_size": 4, "precision": "fp32", "steps": 4, "save_every": 2, "log_every": 2}
+    config = TrainConfig(**{**usual, **settings})  # type: ignore[arg-type]
+    run = create_run(folder, [pictures], TINY_FINDER, config)
+    train(run, resume=False, devices=Devices("cpu", "1", 1), reporter=Reporter(enabled=False))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path, artefacts: Path) -> Path:
+    """A run of four steps; not to be changed."""
+    folder = tmp_path_factory.mktemp("finder") / "run"
+    return begin(folder, pictures, artefacts=str(artefacts))
+
+
+def test_a_finder_is_trained_exported_and_loaded(trained: Path, tmp_path: Path) -> None:
+    assert np.load(trained / "images-320.npy").shape == (24, 320, 320, 3)
+    assert export_run(trained, tmp_path / "found") == 4
+    model = load_damage_model(tmp_path / "found", "cpu", "fp32")
+    assert model(torch.zeros(1, 3, 32, 64, dtype=torch.uint8)).shape == (1, 32, 64)
+    assert "damage" in (tmp_path / "found" / "README.md").read_text()
+
+
+def test_pictures_are_held_out_by_name(pictures: Path, tmp_path: Path) -> None:
+    names = [f"photo-{number:03d}.png" for number in range(30)]
+    (tmp_path / "data").mkdir()
+    for name in names:
+        (tmp_path / "data" / name).write_bytes((pictures / "00.png").read_bytes())
+    config = TrainConfig(batch_size=4)
+    split = split_data(create_run(tmp_path / "run", [tmp_path / "data"], TINY_FINDER, config))
+    held_out = {source.basename for source in split.held_out}
+    assert held_out == {name for name in names if is_held_out(name)} and held_out
+    assert len(split.train) == 30 - len(held_out)
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(
+    trained: Path, pictures: Path, artefacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    whole = DamageRecipe.step
+
+    def until_third(self: DamageRecipe, real: Tensor, step: object) -> dict[str, Tensor]:
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return whole(self, real, step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DamageRecipe, "step", until_third)
+    with pytest.raises(KeyboardInterrupt):
+        begin(tmp_path / "run", pictures, artefacts=str(artefacts))
+    monkeypatch.undo()
+    run = read_run(tmp_path / "run")
+    train(run, resume=True, devices=Devices("cpu", "1", 1), reporter=Reporter(enabled=False))
+    one, other = (load_file(r / "state.safetensors") for r in (trained, tmp_path / "run"))
+    assert one.keys() == other.keys()
+    assert [key for key, value in one.items() if not torch.equal(value, other[key])] == []
+
+
+def test_artefacts_that_are_not_there_are_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="artefacts"):
+        begin(tmp_path / "run", pictures, artefacts=str(tmp_path / "none.zip"))
