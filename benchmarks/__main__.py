@@ -29,6 +29,7 @@ BENCHMARKS = {
     "unexplained": "photos.unexplained",
     "page": "serving.page",
     "load": "serving.load",
+    "fuzz": "safety.fuzz",
 }
 """Modules by the names of their benchmarks."""
 

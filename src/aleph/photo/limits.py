@@ -10,11 +10,7 @@ from pathlib import Path
 from aleph.config import require
 from aleph.errors import InputError
 
-_MOST_PER_BYTE = 4096
-"""Pixels that a byte of a file can stand for: deflate packs 1032 bytes of one value into one, LZW
-and JPEG a few thousand pixels. Only pages without any mark on them are packed more densely."""
-
-_HARMLESS = 16_000_000
+_HARMLESS = 8_000_000
 """Pixels that may be declared without the bytes to fill them."""
 
 _BYTES_PER_PIXEL = 40
@@ -44,37 +40,50 @@ class Limits:
             f"max_megapixels must be a number above 0, at most 1000000, not {self.megapixels:g}",
         )
 
-    def check_size(self, width: int, height: int, size: int, label: str) -> None:
+    def check_size(self, width: int, height: int, label: str) -> None:
         """Refuse a picture that is too large, by what its file declares.
 
         Args:
             width: Declared width in pixels.
             height: Declared height in pixels.
-            size: Bytes of the file.
             label: What the sentence calls the picture.
 
         Raises:
-            InputError: if it is above the limit, more than the file's bytes can stand for, or
-                more than the free memory holds.
+            InputError: if it is above the limit, or more than the free memory holds.
         """
         pixels = width * height
-        told = f"{label} has {width}×{height} pixels ({pixels / 1e6:.0f} megapixels)"
-        if pixels > _HARMLESS and pixels > size * _MOST_PER_BYTE:
-            raise InputError(
-                f"{label} is damaged: it declares {width}×{height} pixels, which its {size} bytes "
-                "cannot hold"
-            )
+        told = f"{label} has {width}×{height} pixels ({pixels / 1e6:.3g} megapixels)"
         if pixels > self.megapixels * 1e6:
             raise InputError(
                 f"{told}, more than the limit of {self.megapixels:g}; raise it by "
                 "--max-megapixels, or scale the picture down"
             )
         need, free = pixels * _BYTES_PER_PIXEL, free_memory()
-        if free is not None and need > free:
+        if pixels > _HARMLESS and free is not None and need > free:
             raise InputError(
                 f"{told}, which take about {need / 2**30:.1f} GiB of memory to fill, and "
                 f"{free / 2**30:.1f} GiB are free: scale it down, or cut out the part to be filled"
             )
+
+
+def check_plausible(width: int, height: int, held: int, size: int, label: str) -> None:
+    """Refuse a picture that declares far more pixels than its file can hold.
+
+    Args:
+        width: Declared width in pixels.
+        height: Declared height in pixels.
+        held: Pixels that the file's bytes can stand for, at most.
+        size: Those bytes.
+        label: What the sentence calls the picture.
+
+    Raises:
+        InputError: with what it declares.
+    """
+    if width * height > max(held, _HARMLESS):
+        raise InputError(
+            f"{label} is damaged: it declares {width}×{height} pixels, which its {size} bytes "
+            "cannot hold"
+        )
 
 
 def check_file_size(size: int, label: str) -> None:

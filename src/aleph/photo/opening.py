@@ -14,10 +14,11 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from aleph.errors import AlephError, InputError
+from aleph.photo.capacity import capacity
 from aleph.photo.chatter import listening, one_line
 from aleph.photo.formats import known_kind, readable, refuse_foreign, refuse_raw, unreadable
 from aleph.photo.jxl import jxl_size
-from aleph.photo.limits import Limits, check_file_size
+from aleph.photo.limits import Limits, check_file_size, check_plausible
 
 _log = logging.getLogger("aleph.photo")
 
@@ -140,7 +141,7 @@ def opened(
     _check_jpeg_scans(data, label)
     size = jxl_size(data)  # its plug-in decodes as soon as it opens
     if size is not None:
-        limits.check_size(*size, len(data), label)
+        limits.check_size(*size, label)
     try:
         picture = Image.open(io.BytesIO(data), formats=readable())
     except UnidentifiedImageError:
@@ -150,7 +151,10 @@ def opened(
             raise
         raise unreadable(data, label) from None  # its plug-in speaks of itself
     with picture:
-        limits.check_size(*picture.size, len(data), label)
+        held = capacity(picture, data)
+        if held is not None:
+            check_plausible(*picture.size, held, len(data), label)
+        limits.check_size(*picture.size, label)
         refuse_raw(picture, label)
         yield picture
 

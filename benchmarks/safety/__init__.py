@@ -1,0 +1,1 @@
+"""Files and requests that are broken or made to harm."""

@@ -1,0 +1,111 @@
+"""The inputs that once failed, and the harness that finds such."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aleph.errors import InputError, MaskWarning
+from benchmarks.safety.fuzz import GOOD, Bench, fault, fuzz, parse
+from benchmarks.safety.mutants import mutate_model, mutated
+from benchmarks.safety.seeds import pictures
+from benchmarks.safety.trial import Trial, Trials, try_mask, try_photo, watched
+
+CORPUS = sorted(p for p in (Path(__file__).parent / "corpus").iterdir() if p.suffix != ".md")
+
+
+REFUSED = ("TIFF I", "TIFF F", "TGA RGBA", "ICO RGBA", "DDS RGBA")
+"""Pictures of numbers, which no photo has; formats that are not written with transparency."""
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_what_once_failed_ends_in_a_result_or_a_sentence(path: Path) -> None:
+    for act in (try_photo, try_mask):
+        trial = watched(path.name, lambda act=act: act(path))  # type: ignore[misc]
+        assert fault(trial) is None, trial
+
+
+@pytest.mark.parametrize("seed", pictures(), ids=lambda seed: seed.name)
+def test_what_mutants_are_made_of_is_sound(seed: object, tmp_path: Path) -> None:
+    path = tmp_path / f"sound{seed.suffix}"  # type: ignore[attr-defined]
+    path.write_bytes(seed.data)  # type: ignore[attr-defined]
+    trial = watched("sound", lambda: try_photo(path))
+    refused = seed.name in REFUSED  # type: ignore[attr-defined]
+    assert trial.ended == ("refused" if refused else "done"), trial
+
+
+def test_the_same_numbers_are_the_same_mutants(tmp_path: Path) -> None:
+    trials = Trials(3, tmp_path)
+    first = [trials.mutant(np.random.default_rng([3, number]))[1] for number in range(50)]
+    again = [trials.mutant(np.random.default_rng([3, number]))[1] for number in range(50)]
+    assert first == again
+    sound = {seed.data for seed in pictures()}
+    assert sum(data not in sound for data in first) > 40
+
+
+def test_a_mutant_of_nothing_is_no_matter() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        assert isinstance(mutated(b"", [], rng), bytes)
+
+
+@pytest.mark.parametrize(
+    ("act", "ended"),
+    [
+        (lambda: None, "done"),
+        (lambda: fail(InputError("it is broken")), "refused"),
+        (lambda: fail(InputError("two\nlines")), "sentence"),
+        (lambda: fail(TypeError("no")), "traceback"),
+        (lambda: warnings.warn("odd", stacklevel=1), "warning"),
+        (lambda: warnings.warn("look", MaskWarning, stacklevel=1), "done"),
+        (lambda: os.write(2, b"libpng warning: odd\n"), "chatter"),
+        (lambda: print("odd", file=sys.__stderr__, flush=True), "chatter"),
+    ],
+)
+def test_a_trial_tells_how_it_ended(act: object, ended: str) -> None:
+    trial = watched("it", act)  # type: ignore[arg-type]
+    assert trial.ended == ended
+    assert (fault(trial) is None) == (ended in GOOD)
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def test_time_and_memory_are_faults_too() -> None:
+    assert fault(Trial("it", "done", seconds=11.0)) == "too slow"
+    assert fault(Trial("it", "refused", mebibytes=1100.0)) == "too much memory"
+
+
+def test_spoilt_models_are_refused_or_sound(tmp_path: Path) -> None:
+    trials = Trials(1, tmp_path)
+    ended = Counter(trials._spoilt_model("model", rng(number)).ended for number in range(60))
+    assert set(ended) <= set(GOOD), ended
+    assert ended["refused"] > 20
+    assert callable(mutate_model)
+
+
+def rng(number: int) -> np.random.Generator:
+    return np.random.default_rng([9, number])
+
+
+def test_the_harness_counts_and_goes_on_after_a_process_has_died(tmp_path: Path) -> None:
+    said: list[str] = []
+    words = ["--seconds", "60", "--mutants", "12", "--keep", str(tmp_path / "kept")]
+    counts = fuzz(parse(words), said.append)
+    assert sum(counts.values()) == 12
+    assert set(counts) <= set(GOOD), said
+    bench = Bench(0)
+    try:
+        bench._process.kill()
+        bench._process.join()
+        assert bench.run(0).ended == "killed the process"
+        assert bench.run(1).ended in GOOD
+    finally:
+        bench.close()
