@@ -47,7 +47,7 @@ class Serialisable:
 
 
 def _check_type(name: str, value: object, default: object) -> None:
-    """Refuse a value that is not of its default's type; whole numbers may stand for others."""
+    """Refuse a value that is not of its default's type; an integer is accepted for a float."""
     if isinstance(default, bool):
         fits, wanted = isinstance(value, bool), "true or false"
     elif isinstance(default, int):

@@ -1,4 +1,4 @@
-"""The demonstration: a portrait is scratched, and the scratches are filled."""
+"""The demonstration: scratches a public-domain portrait and fills the scratches."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class MissingDependencyError(AlephError, ImportError):
 
 
 class MaskWarning(UserWarning):
-    """A mask that can be used, but hardly means what it says."""
+    """A mask that is used as it is, but is probably meant otherwise."""
 
 
 class PhotoWarning(UserWarning):
@@ -49,7 +49,7 @@ class PhotoWarning(UserWarning):
 
 
 class FrameWarning(UserWarning):
-    """A photo in which nothing was found that the model knows, so that it was filled without."""
+    """A photo in which no frame could be used, so that it was filled without the model."""
 
 
 def warn(sentence: str, category: type[Warning]) -> None:
@@ -66,7 +66,7 @@ def warn(sentence: str, category: type[Warning]) -> None:
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """Return a value from a file or a user as it may stand in one sentence: printable, short.
+    """Return a value from a file or a user as it can be quoted in a message: printable, short.
 
     >>> shown("two\\nlines")
     "'two\\\\nlines'"

@@ -40,7 +40,7 @@ from aleph.search.weighting import context_weight
 __all__ = ["Candidate", "Inpainter", "Inpainting", "OnFrames", "OnStep", "SearchedFrame"]
 
 _CODES_AT_ONCE = 64
-"""Codes searched together: more gain no speed on a processor and cost memory."""
+"""Largest number of codes searched together: more gain no speed on a CPU and cost memory."""
 
 _DIVERGED = (
     "the search of a frame met losses that are no numbers, so the frame was left out; try "
@@ -139,7 +139,7 @@ class Inpainter:
             seed: Seed of the random starts, of the grain and of a generated mask; 0 by default.
             seeds: The same as a list of one, as `batch` takes it.
             on_step: Called with every `SearchStep`; what it raises ends the search.
-            on_frames: Called once before each search with what its rows are.
+            on_frames: Called once before each search with the frame of each of its rows.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
                 More `steps` than the preset has lower the step size of a search from the encoder's
@@ -188,7 +188,7 @@ class Inpainter:
             seed: One for all pictures; 0 by default.
             seeds: One per picture, in place of `seed`.
             on_step: Called with every `SearchStep`, once for each group searched together.
-            on_frames: Called before each group's search with what its rows are.
+            on_frames: Called before each group's search with the frame of each of its rows.
             on_result: Called with each picture's number and result as soon as that is composed.
             record: Keep what `frames` and `animate` need.
             **overrides: As for one picture.
@@ -375,7 +375,7 @@ class Inpainter:
 
 @dataclass(frozen=True)
 class _Order:
-    """What is asked for, the same for every picture of a call."""
+    """The options of a call, the same for all its pictures."""
 
     preset: str
     settings: Settings
@@ -405,7 +405,7 @@ class _DamagedPhoto:
 
 
 def _said_of(judged: Sequence[FrameCandidate]) -> list[str]:
-    """Return what is to be said of a fill, given its frames."""
+    """Return the warnings about a fill, given its frames."""
     if any(chosen.diverged for chosen in judged):
         return [_DIVERGED]
     return [] if any(not chosen.dropped for chosen in judged) else [_NO_FACE]

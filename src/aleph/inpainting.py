@@ -1,4 +1,4 @@
-"""What the pipeline returns: a filled photo and how it came about."""
+"""The result of the pipeline: a filled photo, its candidates, and the report of the search."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class Inpainting:
         original: The photo as the model sees it, upright, uint8 sRGB (H, W, 3).
         hole: Boolean (H, W), True = missing.
         frames_used: The frames that the hole was filled from, as `Candidate.generated` holds them.
-        frames_dropped: Those that the search has shown to hold no face.
+        frames_dropped: Those that were left out after the search: they hold no face, or their
+            search diverged.
         history: The losses of the best candidate's search by name, float32 (steps + 1,), the mean
             of the frames; empty if no frame was searched.
         model: Name of the model.
@@ -67,7 +68,7 @@ class Inpainting:
         seed: Seed of the starts.
         seconds: Time of the search of all pictures searched together, divided by their number,
             and of composing this one.
-        warnings: What is to be said of the fill, a sentence each.
+        warnings: Warnings about the fill, a sentence each.
         notes: Settings that were derived from others, a sentence each.
     """
 
@@ -253,7 +254,7 @@ def _placed(chosen: FrameCandidate) -> dict[str, Any]:
 
 
 def _pasted(picture: Pixels, frames: Sequence[Frame], generated: Floats) -> Pixels:
-    """Return a picture with all that was generated pasted over it, as far as the frames reach."""
+    """Return a picture with the generated frames pasted over it, known pixels included."""
     shown = picture.astype(np.float32)
     for frame, image in zip(frames, generated, strict=True):
         alpha = (

@@ -42,7 +42,7 @@ def show_log(wanted: bool) -> None:
 
 @contextmanager
 def warnings_said() -> Iterator[None]:
-    """Say warnings in one line each."""
+    """Print warnings, one line each."""
     with warnings.catch_warnings(record=True) as caught:
         yield
     for warning in caught:
