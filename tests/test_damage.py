@@ -18,7 +18,7 @@ from aleph.damage.auto import FOUND_RIM, AutoMask, read_auto, read_damaged_photo
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
 from aleph.damage.write import DamageRequest, write_damage_folder
-from aleph.errors import InputError, ModelError, NothingFoundError, OutputError
+from aleph.errors import InputError, MaskWarning, ModelError, NothingFoundError, OutputError
 from aleph.inpainter import Inpainter
 from aleph.masks.read import Mask
 from aleph.models.config import ModelConfig
@@ -292,3 +292,38 @@ def test_a_folder_is_filled_where_damage_is_found(
         assert not (np.asarray(filled)[hole] == (255, 0, 0)).all(axis=1).any()
     same = [(tmp_path / f / "b.png").read_bytes() for f in ("in", "out")]
     assert same[0] == same[1]
+
+
+# --- masks that are too narrow
+
+
+def scratch_of(width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A soft picture with a light scratch, and where it is."""
+    ramp = np.linspace(60, 120, 200, dtype=np.float32)
+    picture = np.repeat((ramp + ramp[:, None])[:, :, None] / 2, 3, axis=2)
+    picture += np.random.default_rng(0).normal(0, 4, picture.shape)
+    hole = np.zeros((200, 200), bool)
+    hole[100 - width : 100 + width, 20:180] = True
+    picture[hole] = 235
+    return picture.clip(0, 255).astype(np.uint8), hole
+
+
+def test_a_mask_that_is_too_narrow_is_told() -> None:
+    picture, hole = scratch_of(4)
+    narrow = np.zeros_like(hole)
+    narrow[98:102, 22:178] = True
+    with pytest.warns(MaskWarning, match="--grow 2"):
+        read_damaged_photo(picture, narrow)
+    found = read_damaged_photo(picture, Mask(narrow, grow=3))[1]
+    assert found[hole].all()
+
+
+def test_a_mask_that_covers_the_damage_is_used_without_a_word() -> None:
+    picture, hole = scratch_of(4)
+    assert np.array_equal(read_damaged_photo(picture, hole)[1], hole)
+    read_damaged_photo(picture, Mask(hole, grow=3))
+    intact, _ = scratch_of(0)
+    for top in (10, 60, 150):
+        somewhere = np.zeros_like(hole)
+        somewhere[top : top + 30, 40:90] = True
+        read_damaged_photo(intact, somewhere)

@@ -9,7 +9,9 @@ import numpy as np
 
 from aleph.arrays import Hole
 from aleph.damage.find import marked, read_probability
-from aleph.errors import InputError, NothingFoundError, shown
+from aleph.damage.rim import shows_damage
+from aleph.errors import InputError, MaskWarning, NothingFoundError, shown, warn
+from aleph.masks.named import NAMED_MASKS
 from aleph.masks.read import (
     AUTO,
     Mask,
@@ -26,6 +28,11 @@ from aleph.photo.photo import Photo, PhotoLike
 
 FOUND_RIM = 2
 """Pixels by which what was found is widened (docs/damage.md)."""
+
+_NARROW = (
+    "the pixels beside the mask look like damage, and what is filled is made to fit them: if the "
+    "mask is a little too narrow, --grow 2 widens it (in Python: Mask(…, grow=2))"
+)
 
 _SYNTAX = f"{AUTO}, {AUTO}:left,top,right,bottom, or either with +MASK"
 
@@ -74,13 +81,20 @@ def read_damaged_photo(
 ) -> tuple[Photo, Hole]:
     """Read a photo and its hole, for any mask that users may give, `auto` as well.
 
+    A mask that does not cover the rim of the damage is used as it is, with a warning.
+
     Raises:
         NothingFoundError: if the mask is `auto` alone and no damage is found.
         InputError: as `aleph.masks.read.read_damaged`.
+
+    Warns:
+        MaskWarning: if the rim of the hole looks like damage.
     """
     auto = read_auto(mask)
     if auto is None:
-        return read_damaged(image, mask, seed, limits)
+        photo, hole = read_damaged(image, mask, seed, limits)
+        _warn_of_rim(photo, hole, mask)
+        return photo, hole
     options = mask if isinstance(mask, Mask) else Mask(mask)
     if options.invert and auto.joined is None:
         raise InputError("the mask 'auto' cannot be inverted: all that is intact would be filled")
@@ -95,6 +109,14 @@ def read_damaged_photo(
         raise NothingFoundError(f"no damage was found {where}; a higher --sensitivity finds more")
     check_hole(hole)
     return photo, hole
+
+
+def _warn_of_rim(photo: Photo, hole: Hole, mask: MaskLike) -> None:
+    """Warn where a mask seems to have missed the rim of the damage."""
+    source = mask.source if isinstance(mask, Mask) else mask
+    generated = isinstance(source, str) and source in NAMED_MASKS
+    if not generated and shows_damage(photo.pixels, hole):
+        warn(_NARROW, MaskWarning)
 
 
 def _found(photo: Photo, auto: AutoMask, options: Mask) -> Hole:
