@@ -1,7 +1,7 @@
-"""What a weighting is worth when the search is not left to chance: good starts, many starts.
+"""How good the optimum of each weighting is, apart from where a search from a random code ends.
 
 From one random start per image, the weightings differ by less on half masks than two starts of
-the same weighting do. This separates the objective from the luck of the start:
+the same weighting do. This separates the two:
 
     python -m benchmarks basins IMAGES... [--model faces-dcgan-64] [--images 48] [--mask half]
 
@@ -11,8 +11,8 @@ code of the whole, undamaged image, and the mean over searches from five random 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
@@ -20,14 +20,15 @@ import torch
 from torch import Tensor
 
 from aleph.config import Weighting
-from aleph.datasets import find_sources, load_squares
 from aleph.masks.named import named_hole
+from aleph.models.model import Model
 from aleph.models.zoo import load_model
 from aleph.photo.tensors import to_tensor
 from aleph.presets import resolve_settings
 from aleph.search.latent import latent_search
 from aleph.search.starts import random_starts
 from aleph.search.weighting import context_weight
+from benchmarks.options import options_parser, spread_squares
 
 
 def hole_psnr(generated: Tensor, target: Tensor, hole: Tensor) -> float:
@@ -37,25 +38,14 @@ def hole_psnr(generated: Tensor, target: Tensor, hole: Tensor) -> float:
     return float((10 * torch.log10(255**2 / error)).mean())
 
 
-def main() -> None:
-    """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", default="faces-dcgan-64")
-    parser.add_argument("--images", type=int, default=48)
-    parser.add_argument("--mask", default="half")
-    options = parser.parse_args()
+Search = Callable[..., tuple[Tensor, Tensor]]
+"""Weights (N, 1, H, W), starts (N, K, latent) and changed settings in; z and G(z) out."""
 
-    model = load_model(options.model)
-    side, size = model.config.resolution, model.config.latent_dim
-    sources = find_sources(options.data)[: options.images]
-    pixels, _, _ = load_squares(sources, side)
-    target, count = to_tensor(pixels), len(pixels)
-    holes = [named_hole(options.mask, (side, side), seed) for seed in range(count)]
-    hole = torch.from_numpy(np.stack(holes)[:, None])
+
+def searcher(model: Model, target: Tensor) -> Search:
+    """Return a search of a model with its `balanced` settings."""
     settings = resolve_settings("balanced", model.config.kind).search
     bounded = model.config.prior == "uniform"
-    everything = torch.full((count, 1, side, side), 1 / side**2)
 
     def search(weight: Tensor, start: Tensor, **changes: float) -> tuple[Tensor, Tensor]:
         config = dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
@@ -64,9 +54,23 @@ def main() -> None:
         )
         return found.z, found.generated
 
+    return search
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = options_parser(__doc__, model="faces-dcgan-64", images=48, mask="half")
+    options = parser.parse_args()
+    model = load_model(options.model)
+    side, size = model.config.resolution, model.config.latent_dim
+    target = to_tensor(np.stack(spread_squares(options.data, options.images, side)))
+    count = len(target)
+    holes = [named_hole(options.mask, (side, side), seed) for seed in range(count)]
+    hole = torch.from_numpy(np.stack(holes)[:, None])
+    search = searcher(model, target)
     one = random_starts(model.config.prior, size, 1, range(count))
     many = random_starts(model.config.prior, size, 5, range(count))
-    truth, _ = search(everything, one)
+    truth, _ = search(torch.full((count, 1, side, side), 1 / side**2), one)
     for weighting in get_args(Weighting):
         maps = np.stack([context_weight(h, weighting) for h in holes])[:, None]
         weight = torch.from_numpy(maps)

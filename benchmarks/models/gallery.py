@@ -1,6 +1,6 @@
 """Uncurated pictures of a model: what it draws by chance, and what it fills.
 
-    python -m benchmarks gallery MODEL IMAGES... --out FOLDER
+    python -m benchmarks gallery IMAGES... --model MODEL --out FOLDER
 
 writes `MODEL-samples.jpg`, the images of the first 64 random codes of seed 0, and
 `MODEL-fills.jpg`, the first 16 images under the five generated masks: damaged, filled, original.
@@ -8,10 +8,8 @@ writes `MODEL-samples.jpg`, the images of the first 64 random codes of seed 0, a
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from aleph.arrays import Pixels
@@ -22,6 +20,7 @@ from aleph.photo.pixels import write_image
 from aleph.photo.tensors import to_pixels
 from aleph.search.starts import random_starts
 from aleph.visual.figure import show_hole, side_by_side
+from benchmarks.options import options_parser
 
 COLUMNS, SAMPLES, IMAGES = 16, 64, 16
 
@@ -54,16 +53,11 @@ def fills(inpainter: Inpainter, images: list[Pixels], preset: str) -> Pixels:
 
 def main() -> None:
     """Parse, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--preset", default="balanced")
-    parser.add_argument("--out", type=Path, default=Path())
+    parser = options_parser(__doc__, model="faces-64", preset="balanced", out=None)
     options = parser.parse_args()
     inpainter = Inpainter.from_pretrained(options.model)
     sources = find_sources(options.data)[:IMAGES]
     pixels, _, _ = load_squares(sources, inpainter.model.config.resolution)
     name = Path(options.model).name
     write_image(samples(inpainter), options.out / f"{name}-samples.jpg")
-    images = [np.array(image) for image in pixels]
-    write_image(fills(inpainter, images, options.preset), options.out / f"{name}-fills.jpg")
+    write_image(fills(inpainter, list(pixels), options.preset), options.out / f"{name}-fills.jpg")

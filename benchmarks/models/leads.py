@@ -5,7 +5,7 @@
 fills every image under every mask with the presets of each model at its own resolution and with
 OpenCV Telea, Navier-Stokes and scikit-image biharmonic, and prints a Markdown table per model. With
 `--doc` the tables replace what stands between the comments `<!-- leads -->` and `<!-- /leads -->`
-of that file. Killed and called again it goes on where it stopped.
+of that file. The lead shown is that of the last preset. Killed and called again it goes on.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aleph.evaluation import EvaluationPlan, Summary, evaluate
+from aleph.evaluation.markdown import table
 from aleph.evaluation.summary import Mean
-from aleph.files import replacing
 from aleph.progress import Reporter
-
-OPEN, CLOSE = "<!-- leads -->\n", "<!-- /leads -->"
+from benchmarks.document import replace_section
+from benchmarks.options import PROCESSORS, options_parser, words
 
 NAMES = {
     "telea": "OpenCV Telea",
@@ -37,7 +37,7 @@ def run(model: str, data: tuple[str, ...], options: argparse.Namespace) -> Summa
         weightings=("preset",),
         norms=("preset",),
         blendings=("preset",),
-        presets=tuple(options.presets.split(",")),
+        presets=tuple(words(options.presets)),
         baselines=tuple(NAMES),
         precision=options.precision,
     )
@@ -50,11 +50,7 @@ def run(model: str, data: tuple[str, ...], options: argparse.Namespace) -> Summa
     )
 
 
-def _cells(values: Iterable[str]) -> str:
-    return f"| {' | '.join(values)} |"
-
-
-def table(summary: Summary) -> str:
+def leads_table(summary: Summary) -> str:
     """Return a model's table: PSNR, lead with interval, texture."""
     masks = list(dict.fromkeys(mean.mask for mean in summary.means))
     best = summary.plan.presets[-1]
@@ -65,12 +61,12 @@ def table(summary: Summary) -> str:
             for mask in masks
         ]
 
-    def row(what: str, values: Iterable[str], seconds: str = "") -> str:
-        return _cells([what, *values, seconds])
+    def row(what: str, values: Iterable[str], seconds: str = "") -> list[str]:
+        return [what, *values, seconds]
 
     leads = {c.mask: c for c in summary.leads if c.first.method == best}
     classical = {mask: leads[mask].second.method for mask in masks}
-    lines = [row("", masks, "s per image"), _cells(["---"] * (len(masks) + 2))]
+    lines = []
     for method in (*reversed(summary.plan.presets), *NAMES):
         found = means(method)
         taken = sum(mean.seconds for mean in found) / len(found)
@@ -90,32 +86,23 @@ def table(summary: Summary) -> str:
     side = f"{summary.resolution}×{summary.resolution}"
     title = f"`{Path(summary.plan.model).name}`, {summary.images} images at {side}"
     where = f"{summary.plan.precision}, {', '.join(summary.devices)}"
-    return "\n".join([f"{title} ({where}):", "", *lines, ""])
-
-
-def insert(path: Path, text: str) -> None:
-    """Replace what stands between the two comments of a document."""
-    document = path.read_text(encoding="utf-8")
-    before, _, rest = document.partition(OPEN)
-    _, _, after = rest.partition(CLOSE)
-    with replacing(path) as temporary:
-        temporary.write_text(f"{before}{OPEN}{text}{CLOSE}{after}", encoding="utf-8")
+    return f"{title} ({where}):\n\n{table(row('', masks, 's per image'), lines)}\n"
 
 
 def main() -> None:
     """Parse, evaluate, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--models", default="faces-64,faces-128")
-    parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--presets", default="fast,balanced", help="the last one's lead is shown")
-    parser.add_argument("--precision", default="bf16")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--doc", type=Path)
-    options = parser.parse_args()
-    tables = [run(model, tuple(options.data), options) for model in options.models.split(",")]
-    text = "\n".join(map(table, tables))
+    options = options_parser(
+        __doc__,
+        out=None,
+        doc=None,
+        models="faces-64,faces-128",
+        images=500,
+        presets="fast,balanced",
+        precision="bf16",
+        workers=PROCESSORS,
+    ).parse_args()
+    data = tuple(options.data)
+    text = "\n".join(leads_table(run(model, data, options)) for model in words(options.models))
     print(text)
     if options.doc:
-        insert(options.doc, text)
+        replace_section(options.doc, "leads", text)

@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 import functools
 import statistics
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,8 @@ from numpy.typing import NDArray
 from aleph.arrays import Hole
 from aleph.blending.blend import Blender
 from aleph.config import Preset
-from aleph.datasets import Source, find_sources, load_squares
-from aleph.errors import AlephError, InputError
+from aleph.datasets import load_squares
+from aleph.errors import InputError
 from aleph.evaluation.markdown import interval_text, table
 from aleph.evaluation.metrics import psnr
 from aleph.evaluation.rows import Row, RowFile
@@ -46,6 +45,7 @@ from aleph.search.config import SearchConfig
 from aleph.search.latent import SearchResult, latent_search
 from aleph.search.starts import posterior_starts
 from aleph.search.weighting import context_weight
+from benchmarks.options import options_parser, spread_sources, words
 from benchmarks.speed.measure import timed
 
 STEPS = (0, 5, 10, 20, 40, 80)
@@ -104,29 +104,6 @@ def grid() -> list[Point]:
 def all_starts() -> list[int]:
     """Return every number of starts of the grid."""
     return sorted({point.starts for point in grid()})
-
-
-def chosen_sources(data: Sequence[str], only: Path | None, count: int) -> list[Source]:
-    """Return `count` pictures spread over the data, or over those that a list names.
-
-    Args:
-        data: Folders or zips.
-        only: File of names as the trainer writes them (`holdout.txt`); its folders may have moved.
-        count: How many.
-
-    Raises:
-        InputError: if the list cannot be read or names none of the data.
-    """
-    sources = find_sources(data)
-    if only:
-        try:
-            names = {Path(line.strip()).name for line in only.read_text().splitlines()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the list '{only}' cannot be read: {error}") from None
-        sources = [source for source in sources if Path(source.name).name in names]
-    if not sources:
-        raise InputError(f"no picture of {', '.join(data)} is named in '{only}'")
-    return sources[:: max(1, len(sources) // count)][:count]
 
 
 class Trial:
@@ -328,28 +305,27 @@ def draw(
         figure.savefig(temporary, dpi=100)
 
 
-def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = options_parser(
+        __doc__,
+        out=None,
+        only=None,
+        images=32,
+        models="faces-64,faces-128",
+        masks="center,half,strokes",
+        precision="bf16",
+        repeats=3,
     )
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the rows")
-    parser.add_argument("--only", type=Path, help="list of names, such as a run's holdout.txt")
-    parser.add_argument("--images", type=int, default=32)
-    parser.add_argument("--models", default="faces-64,faces-128")
-    parser.add_argument("--masks", default="center,half,strokes")
-    parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
-    parser.add_argument("--repeats", type=int, default=3, help="of the timings")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/presets.png"))
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, search, time, print, draw."""
-    options = parse(words)
-    models, masks = options.models.split(","), options.masks.split(",")
-    sources = chosen_sources(options.data, options.only, options.images)
+    options = parse(arguments)
+    models, masks = words(options.models), words(options.masks)
+    sources = spread_sources(options.data, options.images, options.only)
     inpainters = {
         model: Inpainter.from_pretrained(model, precision=options.precision) for model in models
     }
@@ -383,11 +359,3 @@ def _check_same(path: Path, text: str) -> None:
     if path.exists() and path.read_text() != text:
         raise InputError(f"'{path.parent}' holds rows of other images: name another folder")
     path.write_text(text)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except AlephError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -11,18 +11,18 @@ posterior's mean, and how far the candidates are apart.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 from scipy.stats import spearmanr
 
-from aleph.datasets import find_sources, load_squares
 from aleph.evaluation.metrics import measure
 from aleph.inpainter import Inpainter, Inpainting
 from aleph.masks.named import named_hole
+from benchmarks.options import options_parser, spread_squares, words
 
 
-def table(results: list[Inpainting], quality: list[list[float]]) -> dict[str, tuple[float, float]]:
+def by_loss(
+    results: list[Inpainting], quality: list[list[float]]
+) -> dict[str, tuple[float, float]]:
     """Return, for every loss, the mean correlation and the mean quality of what it chooses."""
     rows = {}
     for name in results[0].candidates[0].losses:
@@ -35,22 +35,20 @@ def table(results: list[Inpainting], quality: list[list[float]]) -> dict[str, tu
 
 def main() -> None:
     """Parse, fill, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", default="faces-64")
-    parser.add_argument("--images", type=int, default=32)
-    parser.add_argument("--candidates", type=int, default=8)
-    parser.add_argument("--masks", default="center,half,strokes")
-    parser.add_argument("--preset", default="balanced")
-    parser.add_argument("--precision", default="bf16")
+    parser = options_parser(
+        __doc__,
+        model="faces-64",
+        images=32,
+        masks="center,half,strokes",
+        preset="balanced",
+        precision="bf16",
+    )
+    parser.add_argument("--candidates", type=int, default=8, help="per image (8)")
     options = parser.parse_args()
     inpainter = Inpainter.from_pretrained(options.model, precision=options.precision)
     side = inpainter.model.config.resolution
-    sources = find_sources(options.data)
-    spread = sources[:: max(1, len(sources) // options.images)][: options.images]
-    pixels, _, _ = load_squares(spread, side)
-    images = [np.array(image) for image in pixels]
-    for mask in options.masks.split(","):
+    images = spread_squares(options.data, options.images, side)
+    for mask in words(options.masks):
         holes = [named_hole(mask, (side, side), seed) for seed in range(len(images))]
         results = inpainter.batch(
             images,
@@ -79,7 +77,7 @@ def main() -> None:
             f"{np.mean(apart):.1f} grey levels (standard deviation)",
             flush=True,
         )
-        for name, (correlation, chosen) in table(results, quality).items():
+        for name, (correlation, chosen) in by_loss(results, quality).items():
             print(
                 f"  {name:<8} correlation {correlation:+.2f}  chooses {chosen:.2f} dB", flush=True
             )

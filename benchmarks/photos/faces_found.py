@@ -1,7 +1,7 @@
 """How many damaged faces are found, how exactly, and what else is taken for one.
 
     python -m benchmarks faces-found DATA... [--images 200] [--backgrounds FOLDER] [--seed 0]
-        [--detector faces-detector] [--threshold 0.45] [--sheet OUT.png] [--holdout RUN/holdout.txt]
+        [--detector faces-detector] [--threshold 0.45] [--sheet OUT.png] [--only RUN/holdout.txt]
 
 Lays aligned faces at known places, sizes (40 to 440 pixels) and tilts (up to 30° either way) over
 photographs, damages each in one of eight ways, and asks the detector, and beside it OpenCV's
@@ -14,7 +14,6 @@ Photographs are those of --backgrounds and two of scikit-image that no detector 
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +26,14 @@ from PIL import Image
 from skimage import data
 
 from aleph.arrays import Hole, Pixels
-from aleph.datasets import find_sources, load_squares
 from aleph.demo import scratches
 from aleph.frames.detect import THRESHOLD, Detection, find_frames
 from aleph.frames.placement import EYES, Placement
 from aleph.masks.named import named_hole
 from aleph.models.zoo import DEFAULT_DETECTOR, load_detector
-from aleph.photo.pixels import read_image
+from aleph.photo.pixels import read_image, write_image
+from aleph.visual.figure import side_by_side
+from benchmarks.options import options_parser, spread_squares
 
 LANDMARKS = np.array([*EYES, (0.51, 0.70)])
 """Eyes and mouth of an aligned face, in its frame."""
@@ -244,36 +244,20 @@ def drawn(case: Case, frames: list[Placement]) -> Pixels:
     return np.asarray(square)
 
 
-def load_faces(paths: list[str], holdout: Path | None, count: int) -> NDArray[np.uint8]:
-    """Load faces spread evenly over the data, or over those of a run's list of held-out images."""
-    sources = find_sources(paths)
-    if holdout:
-        names = set(holdout.read_text().splitlines())
-        sources = [source for source in sources if source.name in names]
-    step = max(len(sources) // count, 1)
-    return load_squares(sources[::step][:count], 128)[0]
-
-
 def main() -> None:
     """Parse, compose, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--backgrounds", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options_parser(__doc__, images=200, only=None, seed=0)
+    parser.add_argument("--backgrounds", type=Path, help="folder of photographs to lay faces over")
     parser.add_argument("--detector", default=DEFAULT_DETECTOR)
-    parser.add_argument("--threshold", type=float, default=THRESHOLD)
-    parser.add_argument("--holdout", type=Path, help="take only the images that this file lists")
+    parser.add_argument("--threshold", type=float, default=THRESHOLD, help="least score of a frame")
     parser.add_argument("--sheet", type=Path, help="draw the first 48 cases, the missed ones first")
-    parser.add_argument("--no-cascade", action="store_true")
+    parser.add_argument("--no-cascade", action="store_true", help="leave the Haar cascade out")
     options = parser.parse_args()
-
     files = sorted(options.backgrounds.iterdir()) if options.backgrounds else []
     shipped = [getattr(data, name)() for name in ("coffee", "grass")]
     photographs = [read_image(photograph) for photograph in [*files, *shipped]]
-    faces = load_faces(options.data, options.holdout, options.images)
+    faces = spread_squares(options.data, options.images, 128, options.only)
     detector = load_detector(options.detector)
-    cascade = Cascade()
 
     def detected(image: Pixels, hole: Hole) -> list[Placement]:
         found: list[Detection] = find_frames(detector, image, hole, threshold=options.threshold)
@@ -281,7 +265,7 @@ def main() -> None:
 
     methods: dict[str, Locate] = {options.detector: detected}
     if not options.no_cascade:
-        methods["Haar cascade"] = cascade
+        methods["Haar cascade"] = Cascade()
     tallies = {name: Tally() for name in methods}
     pictures: list[tuple[float, Pixels]] = []
     for number in range(2 * len(faces)):
@@ -293,14 +277,22 @@ def main() -> None:
             tallies[name].seconds += time.monotonic() - began
             tallies[name].add(case, frames)
             if locate is detected and options.sheet:
-                errors = [error(f, case.truth) if case.truth else TOLERANCE for f in frames]
-                worst = max(errors, default=99.0 if case.truth else 0.0)
-                pictures.append((-worst, drawn(case, frames)))
+                pictures.append((worst_error(case, frames), drawn(case, frames)))
     for name, tally in tallies.items():
         print(tally.report(name, len(faces)), flush=True)
     if options.sheet:
-        worst_first = [p for _, p in sorted(pictures, key=lambda entry: entry[0])][:48]
-        blank = [np.zeros_like(worst_first[0])] * (-len(worst_first) % 8)
-        rows = np.stack([*worst_first, *blank]).reshape(-1, 8, 240, 240, 3)
-        sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, 8 * 240, 3)
-        Image.fromarray(sheet).save(options.sheet)
+        write_sheet(pictures, options.sheet)
+
+
+def worst_error(case: Case, frames: list[Placement]) -> float:
+    """Return how wrong the frames of a case are: a missed face is the worst."""
+    errors = [error(f, case.truth) if case.truth else TOLERANCE for f in frames]
+    return max(errors, default=99.0 if case.truth else 0.0)
+
+
+def write_sheet(pictures: list[tuple[float, Pixels]], path: Path) -> None:
+    """Write pictures of 240×240 pixels, those of the largest error first."""
+    worst_first = [p for _, p in sorted(pictures, key=lambda entry: -entry[0])][:48]
+    worst_first += [np.zeros_like(worst_first[0])] * (-len(worst_first) % 8)
+    rows = [worst_first[first : first + 8] for first in range(0, len(worst_first), 8)]
+    write_image(side_by_side(rows, [""] * 8, min_side=1), path)

@@ -29,6 +29,7 @@ from aleph.arrays import Hole, Pixels
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.photo.photo import read_photo
+from benchmarks.options import options_parser, words
 from benchmarks.photos.photographs import IN_PORTRAIT, portrait, scratch, stain
 
 SIZES = {1: (1000, 1000), 12: (3000, 4000), 50: (5800, 8700)}
@@ -79,9 +80,8 @@ def measure(megapixels: int, grows: bool, model: str, folder: Path) -> dict[str,
 
 def main() -> None:
     """Measure every size in a process of its own; print a line of JSON each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="faces-128")
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
+    parser = options_parser(__doc__, data=False, model="faces-128")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="megapixels")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -91,14 +91,8 @@ def main() -> None:
         print(json.dumps(row), flush=True)
         return
     print(json.dumps({"processors": os.cpu_count(), "load": os.getloadavg()[0]}), flush=True)
-    for size in options.sizes.split(","):
+    for size in words(options.sizes):
         for damage in ("grows", "stays"):
-            words = [
-                sys.executable,
-                __file__,
-                "--model",
-                options.model,
-                "--one",
-                f"{size},{damage}",
-            ]
-            subprocess.run(words, check=True)
+            one = ["--model", options.model, "--one", f"{size},{damage}"]
+            command = [sys.executable, "-m", "benchmarks", "photo-size", *one]
+            subprocess.run(command, check=True)

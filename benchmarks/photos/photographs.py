@@ -9,7 +9,6 @@ at its full size, and several of her, at different sizes and tilts, in front of 
 
 from __future__ import annotations
 
-import argparse
 import json
 import warnings
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
 from aleph.photo.pixels import write_image
 from aleph.visual.figure import side_by_side
+from benchmarks.options import options_parser
 
 IN_PORTRAIT = Placement.from_box(*FACE)
 """Where the face lies in the portrait."""
@@ -203,10 +203,8 @@ def draw_group(inpainter: Inpainter, out: Path, given: bool) -> Inpainting:
 
 def main() -> None:
     """Fill, draw, print the reports."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="faces-128")
-    parser.add_argument("--given-eyes", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser = options_parser(__doc__, data=False, model="faces-128", out=None)
+    parser.add_argument("--given-eyes", action="store_true", help="give the places of the faces")
     options = parser.parse_args()
     inpainter = Inpainter.from_pretrained(options.model)
     results = draw_portrait(inpainter, options.out, options.given_eyes)

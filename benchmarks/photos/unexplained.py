@@ -1,16 +1,14 @@
-"""What the search says of frames with and without a face: where to draw the line.
+"""The fraction of variance that G(ẑ) leaves unexplained in frames with and without a face.
 
-    python -m benchmarks unexplained faces-128 FACES.zip
+    python -m benchmarks unexplained FACES.zip [--model faces-128]
 
-Damaged faces, placed exactly and 6 % of the side beside it, and squares of scikit-image's pictures
-without a face, under four kinds of holes: quantiles of the share of the known pixels' variation
-that G(ẑ) misses, and what a limit that keeps 98 % of the faces drops of the rest. FACES are
-validation images, never those that are reported on.
+Damaged faces, placed exactly and shifted by 6 % of the side, and squares of scikit-image's pictures
+without a face, under four kinds of holes: quantiles of the fraction of variance of the known pixels
+that is unexplained, and the share of the squares without a face that a limit drops which keeps 98 %
+of the faces. FACES are validation images, never those that are reported on.
 """
 
 from __future__ import annotations
-
-import argparse
 
 import cv2
 import numpy as np
@@ -18,12 +16,12 @@ from numpy.typing import NDArray
 from skimage import data
 
 from aleph.arrays import Pixels
-from aleph.datasets import find_sources, load_squares
 from aleph.frames.frame import frame_at
 from aleph.frames.placement import Placement
 from aleph.frames.select import variance_unexplained
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
+from benchmarks.options import options_parser, spread_squares
 
 MASKS = ("center", "half", "strokes", "pattern")
 OTHERS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel", "coins", "page", "moon")
@@ -59,8 +57,8 @@ def beside(images: list[Pixels], share: float, rng: np.random.Generator) -> list
     return moved
 
 
-def missed(inpainter: Inpainter, images: list[Pixels], preset: str) -> NDArray[np.float64]:
-    """Return what the search misses of each picture, each under a hole of its own."""
+def unexplained(inpainter: Inpainter, images: list[Pixels], preset: str) -> NDArray[np.float64]:
+    """Return the unexplained fraction of variance of each picture, each under its own hole."""
     size = images[0].shape[:2]
     holes = [named_hole(MASKS[n % 4], (size[0], size[1]), n) for n in range(len(images))]
     results = inpainter.batch(images, holes, preset=preset, frame="whole", grain=False)
@@ -74,24 +72,18 @@ def missed(inpainter: Inpainter, images: list[Pixels], preset: str) -> NDArray[n
 
 def main() -> None:
     """Search, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--images", type=int, default=48)
-    parser.add_argument("--preset", default="balanced")
+    parser = options_parser(__doc__, model="faces-128", images=48, preset="balanced", seed=5)
     options = parser.parse_args()
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(options.seed)
     inpainter = Inpainter.from_pretrained(options.model)
     side = inpainter.model.config.resolution
-    sources = find_sources(options.data)
-    spread = sources[:: max(1, len(sources) // options.images)][: options.images]
-    faces = [np.array(image) for image in load_squares(spread, side)[0]]
+    faces = spread_squares(options.data, options.images, side)
     sets = {
         "faces": faces,
         "6 % beside": beside(faces, 0.06, rng),
         "no face": squares(options.images, side, rng),
     }
-    found = {name: missed(inpainter, images, options.preset) for name, images in sets.items()}
+    found = {name: unexplained(inpainter, images, options.preset) for name, images in sets.items()}
     for name, values in found.items():
         print(name, np.quantile(values, [0.02, 0.1, 0.5, 0.9, 0.98]).round(3).tolist())
     limit = float(np.quantile(np.concatenate([found["faces"], found["6 % beside"]]), 0.98))

@@ -10,7 +10,6 @@ last.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ import numpy as np
 from aleph.demo import portrait
 from aleph.masks.named import named_hole
 from aleph.photo.pixels import encode_image
+from benchmarks.options import options_parser
 from benchmarks.serving.served import serving
 
 GROWTH = 32.0
@@ -121,10 +121,10 @@ def tell_load(outcomes: Outcomes, seconds: float) -> None:
 
 def main() -> None:
     """Measure, and fail where a bound is broken."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--jobs", type=int, default=100)
+    parser = options_parser(__doc__, data=False)
+    parser.add_argument("--clients", type=int, default=8, help="that ask at once (8)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for which they ask (60)")
+    parser.add_argument("--jobs", type=int, default=100, help="over which memory is watched (100)")
     options = parser.parse_args()
     files = upload()
     with serving("--queue", str(QUEUE), "--model", MODEL) as (address, process):

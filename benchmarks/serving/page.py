@@ -7,7 +7,6 @@ With `--figures` the screenshots of docs/web.md are written as well.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aleph.photo.pixels import encode_image
+from benchmarks.options import options_parser
 from benchmarks.photos.photographs import group, group_damage
 from benchmarks.serving.served import serving
 
@@ -131,7 +131,7 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
 
 def main() -> None:
     """Measure, and draw the figures if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options_parser(__doc__, data=False)
     parser.add_argument("--figures", type=Path, help="folder to write the screenshots to")
     folder = parser.parse_args().figures
     with serving() as (address, _), sync_playwright() as playwright:

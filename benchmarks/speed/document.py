@@ -1,14 +1,14 @@
-"""What `speed.py` has measured, as Markdown; every number in it comes from the measurements."""
+"""docs/speed.md: what was measured, as Markdown."""
 
 from __future__ import annotations
 
 import platform
-import textwrap
 from pathlib import Path
 
 import torch
 
-from aleph.evaluation.markdown import table
+from aleph.evaluation.markdown import paragraph, section, table
+from benchmarks.document import made_by
 from benchmarks.speed.measure import Case, Measured, Timing
 
 YEH = "yeh2017"
@@ -17,10 +17,10 @@ CONVOLUTIONS = ("conv", "mkldnn", "onednn")
 """Parts of the names of operations that are convolutions, forwards or backwards."""
 
 
-def document(measured: Measured, made_by: str) -> str:
+def document(measured: Measured, command: str) -> str:
     """Return the document."""
     sections = [
-        _head(measured, made_by),
+        _head(measured, command),
         _methods(measured),
         _batches(measured),
         _resolutions(measured),
@@ -28,10 +28,6 @@ def document(measured: Measured, made_by: str) -> str:
         _profiles(measured),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
-
-
-def _prose(text: str) -> str:
-    return textwrap.fill(text, 100, break_long_words=False)
 
 
 def processor() -> str:
@@ -44,21 +40,22 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _head(measured: Measured, made_by: str) -> str:
+def _head(measured: Measured, command: str) -> str:
     loaded = [t.megabytes for case, t in measured.cases.items() if case.method == "nothing"]
     rates = " and ".join(
         f"{median:.0f} GFLOP/s ({least:.0f} to {most:.0f}) in {precision}"
         for precision, (least, median, most) in measured.rates.items()
     )
-    text = _prose(
+    text = paragraph(
         f"On {processor()}, {measured.threads} thread{'s' if measured.threads > 1 else ''}, torch "
-        f"{torch.__version__}; all of it in one run, every case in a process of its own, centre "
-        f"holes. Seconds are per image: the median of {measured.repeats} repeats, and in brackets "
-        "the least and the largest. Long searches are timed without a step and with a few, and "
-        "continued linearly. Memory is the peak of the process; one that has only loaded the model "
-        f"has {_list_numbers(loaded)} MB. This machine's own 3×3 convolutions reach {rates}."
+        f"{torch.__version__}, in one run, every case in a process of its own, mask `center`. "
+        f"Seconds are per image, the median of {measured.repeats} repeats, with the least and the "
+        "largest in brackets. Searches of many steps are timed with 0 steps and with a few, and "
+        "extrapolated linearly. Memory is the largest resident set of the process; with only the "
+        f"model loaded it is {_list_numbers(loaded)} MB. 3×3 convolutions alone reach {rates} on "
+        "this machine."
     )
-    return f"# Speed\n\nMade by `{made_by}`; do not edit by hand.\n\n{text}"
+    return f"# Speed\n\n{made_by(command)}\n\n{text}"
 
 
 def _list_numbers(values: list[float]) -> str:
@@ -71,7 +68,7 @@ def _seconds(timing: Timing) -> str:
 
 
 def _main_cases(measured: Measured) -> dict[Case, Timing]:
-    """Return the timings of the smaller model and its yardsticks, in the order measured."""
+    """Return the timings of the smaller model and of the fills without a model at its size."""
     small = next(case.model for case in measured.cases if case.method == "nothing")
     side = next(case.side for case in measured.cases if case.method == YEH)
     return {
@@ -86,7 +83,7 @@ def _methods(measured: Measured) -> str:
     yeh = {case.batch: t.seconds[1] for case, t in found.items() if case.method == YEH}
     rows = []
     for case, timing in found.items():
-        # One picture after the other: a classical fill costs the same in a batch.
+        # A classical fill takes one image at a time, so its time is the same at every batch size.
         ratio = yeh[case.batch] / timing.seconds[1]
         rows.append(
             (
@@ -100,15 +97,15 @@ def _methods(measured: Measured) -> str:
         )
     (side, model) = next((case.side, case.model) for case in found if case.model)
     head = ("method", "precision", "batch", "s per image", "times as fast as yeh2017", "peak MB")
-    text = _prose(
-        f"`{Path(model).name}`, {side}×{side}. The ratio is to Yeh's procedure with the same "
-        "generator at the same batch; classical fills do one picture after the other."
+    text = paragraph(
+        f"`{Path(model).name}`, {side}×{side} pixels. The ratio is to Yeh's procedure with the "
+        "same generator at the same batch size; classical fills run on one image at a time."
     )
-    return f"## Every way of filling\n\n{text}\n\n{table(head, rows)}"
+    return section("Methods", text, table(head, rows))
 
 
 def _batches(measured: Measured) -> str:
-    """Say how the time of an image changes with the batch."""
+    """Table time and memory by batch size."""
     found = _main_cases(measured)
     lines: dict[tuple[str, str], dict[int, Timing]] = {}
     for case, timing in found.items():
@@ -125,11 +122,11 @@ def _batches(measured: Measured) -> str:
         if set(line) == set(batches)
     ]
     head = ("", *(f"time at {b}" for b in batches), *(f"MB at {b}" for b in batches))
-    text = _prose(
-        f"Time per image in units of that at batch {batches[0]}, and peak memory. At most 64 codes "
+    text = paragraph(
+        f"Time per image relative to batch size {batches[0]}, and peak memory. At most 64 codes "
         "are searched together, so memory stops growing there."
     )
-    return f"## Growth with the batch\n\n{text}\n\n{table(head, rows)}"
+    return section("By batch size", text, table(head, rows))
 
 
 def _resolutions(measured: Measured) -> str:
@@ -150,17 +147,17 @@ def _resolutions(measured: Measured) -> str:
             for method in methods
         ]
         rows.append((f"{side}", f"`{Path(models[0]).name}`" if models else "", *cells))
-    text = _prose(
-        f"One picture, fp32, s per image. Pictures above the model's own {_own_side(measured)} are "
-        "searched at it: what grows is the blending and the scaling, and a classical fill's whole "
-        f"work. {_growth(searched, small)}"
+    text = paragraph(
+        f"One image, fp32, seconds. Images larger than the model's {_own_side(measured)} pixels "
+        "are searched at that size: only scaling and blending take longer, while a classical fill "
+        f"works on every missing pixel. {_growth(searched, small)}"
     )
     head = ("side in pixels", "model", *methods)
-    return f"## Growth with the resolution\n\n{text}\n\n{table(head, rows)}"
+    return section("By resolution", text, table(head, rows))
 
 
 def _own_side(measured: Measured) -> int:
-    """Return the resolution of the larger model: it is given in batches at no other."""
+    """Return the resolution of the larger model, the only one at which it gets batches."""
     return max(case.side for case in measured.cases if case.model and case.batch > 1)
 
 
@@ -200,11 +197,11 @@ def _arithmetic(measured: Measured) -> str:
         )
     head = ("search", "precision", "batch", "GFLOP per image and step", "ms per image and step",
             "GFLOP/s", "share of the machine's convolutions")  # fmt: skip
-    text = _prose(
-        "GFLOP counted by torch: one pass of G (and of D where λ > 0) for each start, twice, for "
-        "the gradient to z costs as much as the pass."
+    text = paragraph(
+        "GFLOP as counted by torch: a forward pass of G (and of D where λ > 0) per start, times "
+        "two, because the gradient with respect to z costs as much as the forward pass."
     )
-    return f"## Share of the machine's own convolution rate\n\n{text}\n\n{table(head, rows)}"
+    return section("Share of the machine's convolution rate", text, table(head, rows))
 
 
 def _profiles(measured: Measured) -> str:
@@ -215,10 +212,10 @@ def _profiles(measured: Measured) -> str:
         )
         largest = [f"`{name}` {share:.0%}" for name, share in shares[:8]]
         parts.append(
-            _prose(
+            paragraph(
                 f"`{Path(model).name}`, `balanced`, {precision}: convolutions take "
-                f"{convolutions:.0%}; the rest, which does almost no arithmetic, passes over the "
-                f"activations. The largest: {', '.join(largest)}."
+                f"{convolutions:.0%} of the time, the rest is nearly all elementwise operations, "
+                f"which are bound by memory. The largest: {', '.join(largest)}."
             )
         )
     return "\n\n".join(parts) if measured.profiles else ""

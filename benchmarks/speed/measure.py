@@ -20,7 +20,7 @@ from aleph.inpainter import Inpainter
 from aleph.presets import resolve_settings
 
 SHORT = 20
-"""Steps of a search from one start that are done at most; longer ones are continued linearly."""
+"""Most steps that are run of a search from one start; longer ones are extrapolated linearly."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def measure(case: Case, images: list[Pixels], holes: list[Hole], most: int, repeats: int) -> Timing:
-    """Measure a case in this process; once more than told, the first time not counted.
+    """Measure a case in this process, after one run that is not counted.
 
     Args:
         case: What to do.
         images: `case.batch` pictures.
         holes: Their holes.
-        most: Steps of a search from several starts that are done at most; of one start, `SHORT`.
-        repeats: Times.
+        most: Most steps that are run of a search from several starts; of one start, `SHORT`.
+        repeats: How often it is measured.
     """
     if case.method == "nothing":
         load(case)
@@ -130,13 +130,13 @@ def load(case: Case) -> Inpainter:
 
 
 def fill_classically(method: str, images: list[Pixels], holes: list[Hole]) -> None:
-    """Fill one picture after the other."""
+    """Fill one image after the other."""
     for image, hole in zip(images, holes, strict=True):
         classical_fill(method, image, hole)
 
 
 def timed(run: Callable[[], object], repeats: int) -> list[float]:
-    """Return the seconds of each repeat, after one that does not count."""
+    """Return the seconds of each repeat, after one run that is not counted."""
     run()
     seconds = []
     for _ in range(repeats):
@@ -206,7 +206,7 @@ def profile(
     return sorted(shares, key=lambda share: -share[1])
 
 
-def apart(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what it returns
-    """Return what a function returns in a process of its own."""
+def in_own_process(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what it returns
+    """Run a function in a new process and return its result."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)

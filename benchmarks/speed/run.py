@@ -1,4 +1,4 @@
-"""Seconds, memory and arithmetic of every way of filling, side by side in one run.
+"""Seconds, memory and arithmetic of every method of filling, in one run.
 
     python -m benchmarks speed IMAGES... [--doc docs/speed.md] [--repeats 3]
 
@@ -8,16 +8,14 @@ memory, how time grows with resolution and with batch, which share of the machin
 rate a search reaches, and which operations take its time. It prints Markdown, and writes it to
 `--doc`. Every case runs in a process of its own, one after the other.
 
-Long searches are timed with 0 steps and with a few, and continued linearly, for every step costs
-the same.
+Searches of many steps are timed with 0 steps and with a few, and extrapolated linearly, because
+every step costs the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import cv2
@@ -27,21 +25,21 @@ import torch
 from aleph.arrays import Hole, Pixels
 from aleph.config import Precision, Preset
 from aleph.datasets import find_sources, load_squares
-from aleph.errors import AlephError
 from aleph.evaluation.classical import CLASSICAL
-from aleph.files import replacing
 from aleph.masks.named import named_hole
 from aleph.models.folder import read_config
 from aleph.models.zoo import find_model
 from aleph.progress import Reporter
+from benchmarks.document import command_text, write_document
+from benchmarks.options import options_parser, words
 from benchmarks.speed.document import document
 from benchmarks.speed.measure import (
     Case,
     Measured,
     Timing,
-    apart,
     convolution_rate,
     flop_per_step,
+    in_own_process,
     measure,
     profile,
 )
@@ -87,7 +85,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> Measured:
         ModelError: if a model cannot be loaded.
     """
     batches, sides = (
-        [int(word) for word in option.split(",")] for option in (options.batches, options.sides)
+        [int(word) for word in words(option)] for option in (options.batches, options.sides)
     )
     listed = cases(options.small, options.large, batches, sides)
     sources = find_sources(options.data)[: max(batches)]
@@ -95,20 +93,22 @@ def run(options: argparse.Namespace, reporter: Reporter) -> Measured:
     with reporter.progress("measuring", len(listed)) as advance:
         for case in listed:
             job = (case, *damaged(sources, case), options.steps, options.repeats)
-            found[case] = apart(measure, *job)
+            found[case] = in_own_process(measure, *job)
             advance(len(found), {})
     profiled = [case for case in listed if case.method == "balanced" and case.batch > 1]
     middle = sorted(batches)[len(batches) // 2]
     return Measured(
         cases=found,
-        rates={p: apart(convolution_rate, p, options.repeats) for p in get_args(Precision)},
+        rates={
+            p: in_own_process(convolution_rate, p, options.repeats) for p in get_args(Precision)
+        },
         flop={
             (case.model, case.method): flop_per_step(case.model, case.method)
             for case in listed
             if case.method in PRESETS
         },
         profiles={
-            (case.model, case.precision): apart(profile, case, *damaged(sources, case), 5)
+            (case.model, case.precision): in_own_process(profile, case, *damaged(sources, case), 5)
             for case in profiled
             if case.batch == middle
         },
@@ -118,8 +118,8 @@ def run(options: argparse.Namespace, reporter: Reporter) -> Measured:
 
 
 def damaged(sources: Sequence[Any], case: Case) -> tuple[list[Pixels], list[Hole]]:
-    """Return a case's pictures, small ones enlarged, with centre holes; the same ones repeated
-    where there are too few.
+    """Return a case's images, enlarged where they are small and repeated where they are too few,
+    and their holes.
     """
     chosen = [sources[i % len(sources)] for i in range(case.batch)]
     squares, _, _ = load_squares(chosen, min(case.side, 128))
@@ -128,34 +128,22 @@ def damaged(sources: Sequence[Any], case: Case) -> tuple[list[Pixels], list[Hole
     return images, [named_hole("center", size, seed) for seed in range(case.batch)]
 
 
-def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", nargs="+", help="folders or zips of images")
-    parser.add_argument("--doc", type=Path, help="Markdown file to write, such as docs/speed.md")
+    parser = options_parser(__doc__, doc=None, repeats=3)
     parser.add_argument("--small", default="faces-64", help="model for the growth with batch")
     parser.add_argument("--large", default="faces-128", help="model for the one with resolution")
-    parser.add_argument("--batches", default="1,16,64")
-    parser.add_argument("--sides", default="256,512,1024", help="of enlarged pictures")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--batches", default="1,16,64", help="images filled at once")
+    parser.add_argument("--sides", default="256,512,1024", help="of enlarged pictures, in pixels")
     parser.add_argument("--steps", type=int, default=3, help="of a search from several starts")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, measure, print and write."""
-    options = parse(words)
-    names = " ".join(Path(path).name for path in options.data)
-    try:
-        measured = run(options, Reporter())
-    except AlephError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    text = document(measured, f"python -m benchmarks speed {names} --doc docs/speed.md")
+    options = parse(arguments)
+    measured = run(options, Reporter())
+    text = document(measured, command_text("speed", options.data, "--doc docs/speed.md"))
     print(text)
     if options.doc:
-        options.doc.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(options.doc) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_document(options.doc, text)
