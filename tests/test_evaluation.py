@@ -24,7 +24,7 @@ from aleph.errors import AlephError, InputError, MissingDependencyError, Unfinis
 from aleph.evaluation import EvaluationPlan, evaluate, parse_overrides
 from aleph.evaluation import learned_metrics as extras
 from aleph.evaluation.classical import CLASSICAL, classical_fill
-from aleph.evaluation.curves import CurveRecorder, looked_at
+from aleph.evaluation.curves import CurveRecorder, is_recorded
 from aleph.evaluation.markdown import cell_text, interval_text, keyed_table
 from aleph.evaluation.metrics import PSNR_CAP, measure, psnr, ssim_map
 from aleph.evaluation.plan import Setting
@@ -369,7 +369,19 @@ class TestCurves:
         assert recorder.of(0, {"context": np.zeros(1, np.float32)}) is None
 
     def test_the_last_step_is_always_seen(self) -> None:
-        assert [s for s in range(45) if looked_at(s, 44)] == [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 44]
+        assert [s for s in range(45) if is_recorded(s, 44)] == [
+            0,
+            1,
+            2,
+            3,
+            5,
+            7,
+            10,
+            15,
+            20,
+            30,
+            44,
+        ]
 
 
 class TestRows:

@@ -1,1 +1,1 @@
-"""What the models and their presets are worth."""
+"""Quality of the models and of their presets."""

@@ -1,4 +1,4 @@
-"""Uncurated pictures of a model: what it draws by chance, and what it fills.
+"""Uncurated samples and fills of a model, as pictures.
 
     python -m benchmarks gallery IMAGES... --model MODEL --out FOLDER
 

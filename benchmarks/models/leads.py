@@ -1,4 +1,4 @@
-"""How far a model's fills lead over the best classical fill, and how real their texture is.
+"""Lead of a model's fills over the best classical fill, and the realism of their texture.
 
     python -m benchmarks leads test.zip --out evaluation [--images 500] [--doc docs/models.md]
 

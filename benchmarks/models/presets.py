@@ -1,4 +1,4 @@
-"""Quality against time: what steps, starts and the prior loss of the search are worth.
+"""Quality against time for steps, starts and prior loss of the search.
 
     python -m benchmarks presets IMAGES... --out DIR [--only run/holdout.txt] [--images 32]
 
@@ -6,9 +6,9 @@ fills held-out images over a grid of settings, draws the mean PSNR of the hole o
 image with the named presets marked (`--plot docs/images/presets.png`), and prints the table. Never
 give it test images: presets are chosen by it. Killed and called again it goes on.
 
-One search with the most starts serves all numbers of starts, for each start's search is its own.
-Seconds are of one image at a time with a search of 0 and of 20 steps, and linear between and
-beyond: every step costs the same.
+One search with the most starts serves all numbers of starts, because starts do not influence each
+other. Seconds are for one image at a time, measured at 0 and at 20 steps; for other
+numbers of steps they are interpolated or extrapolated linearly, as every step costs the same.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ TIMED_STEPS = 20
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """What is varied of a search.
+    """The settings of a search that are varied.
 
     Attributes:
         steps: Steps.
@@ -78,7 +78,7 @@ class Point:
 
 
 def preset_points() -> dict[str, Point]:
-    """Return where the presets of models with an encoder lie, Yeh's procedure left out."""
+    """Return the points of the presets of models with an encoder, apart from Yeh's procedure."""
     searches = {
         preset: resolve_settings(preset, "amortised").search
         for preset in get_args(Preset)

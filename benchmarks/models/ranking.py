@@ -1,4 +1,4 @@
-"""What tells a good candidate from a bad one: rank correlations with the PSNR of the hole.
+"""Which loss predicts the best candidate: rank correlations with the PSNR of the hole.
 
     python -m benchmarks ranking IMAGES... [--model faces-64] [--images 32] [--candidates 8]
 

@@ -1,1 +1,1 @@
-"""Whole photographs."""
+"""Filling whole photographs, and finding the faces in them."""

@@ -1,4 +1,4 @@
-"""What fills the rest of a hole, outside any frame: the classical fill against OpenCV's.
+"""PSNR of the fill that is used outside any frame, against OpenCV's classical fills.
 
     python -m benchmarks classical-fill
 

@@ -1,4 +1,4 @@
-"""How many damaged faces are found, how exactly, and what else is taken for one.
+"""Detection of damaged faces: share found, alignment error and false frames.
 
     python -m benchmarks faces-found DATA... [--images 200] [--backgrounds FOLDER] [--seed 0]
         [--detector faces-detector] [--threshold 0.45] [--sheet OUT.png] [--only RUN/holdout.txt]

@@ -1,1 +1,1 @@
-"""Everything behind docs/results.md."""
+"""The evaluations of docs/results.md."""

@@ -1,1 +1,1 @@
-"""The page and the service."""
+"""The web page and the HTTP API under load."""

@@ -1,4 +1,4 @@
-"""Load a server: clients at once for a while, then the memory of its process over many jobs.
+"""A server under load: answers to many clients at once, then its memory over many jobs.
 
     python -m benchmarks load [--clients 8] [--seconds 60] [--jobs 100]
 
@@ -28,8 +28,8 @@ from benchmarks.serving.served import serving
 
 GROWTH = 32.0
 """MiB by which the process may be larger over the last tenth of the jobs than over the first: what
-the allocator does not give back between the results that are kept. On a machine that is busy with
-other work threads allocate more side by side, and more than this was seen."""
+the allocator does not give back. On a machine that is busy with other work more than this was
+seen."""
 
 MODEL = "faces-64"
 QUEUE = 4
@@ -63,7 +63,7 @@ def ask(client: httpx.Client, outcomes: Outcomes, files: dict[str, bytes]) -> No
         outcomes.problems.append(f"{answer.status_code}: {answer.text[:200]}")
 
 
-def attack(address: str, clients: int, seconds: float, files: dict[str, bytes]) -> Outcomes:
+def ask_at_once(address: str, clients: int, seconds: float, files: dict[str, bytes]) -> Outcomes:
     """Let clients ask at once, one fill after the other each."""
     outcomes = Outcomes()
     end = time.monotonic() + seconds
@@ -130,7 +130,7 @@ def main() -> None:
     with serving("--queue", str(QUEUE), "--model", MODEL) as (address, process):
         watch_memory(address, process, 1, files)
         print(f"memory with the model loaded: {resident(process):.0f} MiB")
-        outcomes = attack(address, options.clients, options.seconds, files)
+        outcomes = ask_at_once(address, options.clients, options.seconds, files)
         tell_load(outcomes, options.seconds)
         print(f"memory after that: {resident(process):.0f} MiB")
         sizes = watch_memory(address, process, options.jobs, files)

@@ -1,1 +1,1 @@
-"""Everything behind docs/speed.md."""
+"""The measurements of docs/speed.md."""

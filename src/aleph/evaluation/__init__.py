@@ -1,4 +1,4 @@
-"""Evaluation: what weighting the context is worth, for anyone's model and images."""
+"""Evaluation of a model: its fills in many settings, compared with confidence intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good the fill is at which step of the search, at no further cost than a look."""
+"""The PSNR of the fill at some steps of a search, recorded while it runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Curve = dict[str, list[float]]
 """`step`, `context_loss` and `psnr_hole`, lists of one length."""
 
 
-def looked_at(step: int, last: int) -> bool:
+def is_recorded(step: int, last: int) -> bool:
     """Return whether a step is recorded: about six to a factor of ten, and the last.
 
-    >>> [step for step in range(61) if looked_at(step, 60)]
+    >>> [step for step in range(61) if is_recorded(step, 60)]
     [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 60]
     """
     digits = str(step).rstrip("0")
@@ -43,16 +43,16 @@ class CurveRecorder:
         self._count = 0
 
     def __call__(self, step: SearchStep) -> None:
-        """Look at a step; a step 0 begins the next group of images."""
+        """Record a step; step 0 begins the next group of images."""
         if step.step == 0:
             self._first += self._count
             self._count = len(step.generated)
             self._groups.append({})
-        if looked_at(step.step, step.steps):
+        if is_recorded(step.step, step.steps):
             self._groups[-1][step.step] = self._psnr(step)
 
     def _psnr(self, step: SearchStep) -> list[float]:
-        """Return dB for each image of the group at hand."""
+        """Return dB for each image of the current group."""
         best = step.losses["total"].nan_to_num(float("inf")).argmin(dim=1)
         pixels = to_pixels(step.generated[torch.arange(len(best), device=best.device), best])
         group = slice(self._first, self._first + self._count)

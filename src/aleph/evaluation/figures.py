@@ -1,4 +1,4 @@
-"""The figures of an evaluation, in the manner of the source: fills, weights, curves, a search."""
+"""The figures of an evaluation: fills, weights, curves over the steps, an animated search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WITHOUT = "uniform"
-"""The weighting that the source calls 'without weighted context'."""
+"""The weighting that figures call 'without weighting'."""
 
 NAMES = {WITHOUT: "without weighting"}
 
@@ -69,8 +69,8 @@ def draw_figures(
     """Draw every figure that the plan's settings allow.
 
     Args:
-        summary: What was found.
-        rows: What it was found in.
+        summary: The summary of the rows.
+        rows: All rows of the evaluation.
         inputs: The images.
         folder: The evaluation's folder, with the fills of its first images.
         device: Where the animated search runs.
@@ -93,8 +93,8 @@ def _in_order(weightings: Sequence[str]) -> list[str]:
     return [name for name in get_args(Weighting) if name in weightings]
 
 
-def _source_columns(plan: EvaluationPlan) -> dict[str, Setting]:
-    """Choose the source's columns: each weighting pasted, and the last of them blended."""
+def _weighting_columns(plan: EvaluationPlan) -> dict[str, Setting]:
+    """Choose the columns of a figure: each weighting pasted, and the last of them blended."""
     searches = [s for s in plan.settings() if s.searches and not s.model]
     if not searches:
         return {}
@@ -109,10 +109,10 @@ def _source_columns(plan: EvaluationPlan) -> dict[str, Setting]:
 
 
 def _comparison_columns(plan: EvaluationPlan) -> dict[str, Setting]:
-    """Choose columns for the baselines, and one search beside them."""
+    """Choose the columns of a figure: the baselines, and one search beside them."""
     baselines = {s.label: s for s in plan.settings() if (not s.searches or s.model)}
     baselines.pop(ORIGINAL.name)
-    ours = list(_source_columns(plan).values())[-1:]
+    ours = list(_weighting_columns(plan).values())[-1:]
     return baselines | {s.label: s for s in ours} if baselines else {}
 
 
@@ -120,7 +120,7 @@ def _grids(plan: EvaluationPlan, mask: str, inputs: Inputs, folder: Path) -> Wri
     label = mask_label(mask)
     written: Written = {}
     for name, columns in (
-        ("weightings", _source_columns(plan)),
+        ("weightings", _weighting_columns(plan)),
         ("methods", _comparison_columns(plan)),
     ):
         rows = _rows(plan, mask, list(columns.values()), inputs, folder)
@@ -224,7 +224,7 @@ def _lines(
 def _animate(results: Results, inputs: Inputs, folder: Path, device: str) -> Written:
     """Search one image again, without and with weighting, and show both as they go."""
     plan, mask = results.plan, results.masks[0]
-    columns = [s for name, s in _source_columns(plan).items() if name != "blended"]
+    columns = [s for name, s in _weighting_columns(plan).items() if name != "blended"]
     if len(columns) < 2:
         return {}
     inpainter = Inpainter.from_pretrained(plan.model, device=device, precision=plan.precision)

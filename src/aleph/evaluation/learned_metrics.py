@@ -69,7 +69,7 @@ def lpips_distance(original: Pixels, filled: Pixels) -> float:
 
     Raises:
         MissingDependencyError: if the package lpips is not installed.
-        AlephError: if its weights cannot be had.
+        AlephError: if its weights cannot be loaded.
     """
     import torch
 
@@ -90,7 +90,7 @@ def frechet_inception_distance(originals: Path, fills: Path, device: str = "cpu"
 
     Raises:
         MissingDependencyError: if the package torch-fidelity is not installed.
-        AlephError: if its weights cannot be had.
+        AlephError: if its weights cannot be loaded.
     """
     fidelity = _import("torch-fidelity", "torch_fidelity", "fid")
     try:

@@ -1,4 +1,4 @@
-"""Doing everything that is not done yet, by workers."""
+"""Running the tasks of an evaluation that have no rows yet, by workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is evaluated: images, masks and settings, as one frozen, self-validating value."""
+"""The plan of an evaluation: images, masks and settings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Protocol = Literal["plain", "celeba"]
 ExtraMetric = Literal["lpips", "fid"]
 
 OWN = "preset"
-"""Word that stands for the preset's own weighting, norm or blending."""
+"""Stands for the preset's own weighting, norm or blending."""
 
 YEH = "yeh2017"
-"""Name of the baseline, and of the preset, that is Yeh's procedure."""
+"""Name of the baseline, and of the preset, that follow Yeh et al. 2017."""
 
 CELEBA_IMAGES, CELEBA_RESOLUTION = 500, 64
-"""The source's protocol: images held out of CelebA, and the side of their centre crops."""
+"""The protocol `celeba`: number of held-out images, and the side of their centre crops."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ ORIGINAL = Setting("original")
 """The undamaged image: the reference of the measures that compare sets."""
 
 Work = tuple[Setting, ...]
-"""Settings that one search serves: they differ in blending alone. Else a single setting."""
+"""Settings that share one search, because they differ only in blending; else a single one."""
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """Everything that decides the rows of an evaluation besides the machine.
+    """Everything on which the rows of an evaluation depend besides the machine.
 
     Image i is damaged by the mask of seed `seed` + i and searched from the starts of seed
     `seed` + i, in every setting alike, so that settings are compared on equal terms.

@@ -1,9 +1,9 @@
-"""Realism of a set of fills, which blur makes worse, computed without any downloaded network.
+"""Texture of a set of fills against that of the originals, without any downloaded network.
 
-PSNR rewards the mean of all plausible fills, which is blurred. This looks at something else: do the
-fills have the texture of the originals, as far as the statistics of their frequency bands go? It
-compares a *set* of fills with the *set* of originals, never a fill with its own original, so that a
-plausible fill that is not what was there is not punished.
+PSNR rewards the mean of all plausible fills, which is blurred. The texture distance compares the
+statistics of frequency bands in the *set* of fills with those in the *set* of originals, never a
+fill with its own original: a plausible fill that differs from the original is not penalised, blur
+is.
 
 Features are energies in the bands of an oriented pyramid, the statistics that texture synthesis
 matches (Heeger and Bergen 1995, doi:10.1145/218380.218446; Portilla and Simoncelli 2000,
@@ -20,7 +20,7 @@ import numpy as np
 from aleph.arrays import Doubles, Hole, Pixels
 
 SCALES = 3
-"""Octaves that are looked at, from the finest; coarser ones hardly fit into a hole."""
+"""Octaves that are compared, from the finest; coarser ones hardly fit into a hole."""
 
 _FLOOR = 0.5
 """Grey levels added to every energy before its logarithm: less is rounding, not texture."""
@@ -33,7 +33,7 @@ FEATURES = SCALES * _PER_SCALE
 """Length of a feature vector."""
 
 _SHARPNESS = len(_ANGLES)
-"""Place of the finest band's energy in a feature vector."""
+"""Index of the finest band's energy in a feature vector."""
 
 
 def texture_features(image: Pixels, hole: Hole) -> Doubles:
@@ -128,7 +128,7 @@ def sharpness(originals: Doubles, fills: Doubles) -> float:
 
     The geometric mean over images of the ratio of the root mean squares of Y − G(1)Y in the hole.
     1 is as sharp as the originals, below is blurred, above is noisy or harsh. A seam counts as
-    sharp: where one is likely, look at `texture_distance`.
+    sharp: where one is likely, use `texture_distance`.
 
     Args:
         originals: float (n, `FEATURES`), of the same images as `fills`.

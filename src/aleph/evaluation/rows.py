@@ -1,7 +1,6 @@
 """The rows of an evaluation: one JSON object a line, one per image × mask × setting.
 
-Rows are appended as they come, so that a run that is killed loses what it was just doing and no
-more.
+Rows are appended as they come, so that a killed run loses only the tasks in progress.
 """
 
 from __future__ import annotations
@@ -17,12 +16,14 @@ from aleph.errors import InputError, OutputError
 from aleph.files import replacing
 
 Row = dict[str, Any]
-"""One result, plain JSON values. `image` (its number, from 0), `name`, `mask`, `setting` say of
-what; then the parts of the setting (`method`, `weighting`, `norm`, `blending`); `psnr_hole`,
-`psnr_image`, `ssim_hole`, `ssim_image`; `seconds` per image and the `device` they were taken on;
-`context_loss` and `steps`, null where nothing was searched; `texture` (see
-`aleph.evaluation.realism`); and, in the first blending's row of a search, `curve`: lists `step`,
-`context_loss` and `psnr_hole` (of G(z) pasted) over the steps."""
+"""One result as plain JSON values.
+
+`image` (its number, from 0), `name`, `mask` and `setting` say what was filled and how; then follow
+the parts of the setting (`method`, `weighting`, `norm`, `blending`), the measures (`psnr_hole`,
+`psnr_image`, `ssim_hole`, `ssim_image`, `texture`: see `aleph.evaluation.realism`), `seconds` per
+image and the `device` they were measured on, `context_loss` and `steps` (null without a search).
+The row of a search's first blending also has `curve`: lists `step`, `context_loss` and `psnr_hole`
+(of G(z) pasted) over the steps."""
 
 Key = tuple[int, str, str]
 """Image, mask and setting of a row."""
@@ -32,7 +33,7 @@ DIGITS = 6
 
 
 def row_key(row: Row) -> Key:
-    """Return what a row is of."""
+    """Return image, mask and setting of a row."""
     return row["image"], row["mask"], row["setting"]
 
 
@@ -43,7 +44,7 @@ class RowFile:
         path: The file; made with the first row.
 
     Raises:
-        InputError: if a line that is not the last is no row.
+        InputError: if a line other than the last cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +58,7 @@ class RowFile:
         return len(self._rows)
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write rows that are not there yet, and see them safely on the disk.
+        """Append the rows that are not there yet, and wait until they are on the disk.
 
         Raises:
             OutputError: if the file cannot be written.

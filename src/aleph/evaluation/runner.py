@@ -1,4 +1,4 @@
-"""The work itself: search, blend and measure one task."""
+"""Searching, blending and measuring the images of a task."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from aleph.photo.pixels import write_image
 
 
 @dataclass(frozen=True)
-class Fill:
-    """One filled image.
+class FilledImage:
+    """One filled image and what is known about its making.
 
     Attributes:
         image: uint8 (H, W, 3).
-        seconds: Time it took; of what is searched together, an equal share.
+        seconds: Time it took; for images searched together, an equal share.
         device: What it was computed on.
         context_loss: Of ẑ; None where nothing was searched.
         steps: Done by the search; None where nothing was searched.
@@ -52,7 +52,7 @@ class Fill:
 
 
 class Runner:
-    """Does tasks, one after the other; models are loaded once.
+    """Does tasks one after the other; a model is loaded once.
 
     Args:
         plan: The evaluation.
@@ -88,7 +88,7 @@ class Runner:
                 self._keep(task.mask, setting, task.first + index, fill.image)
         return rows
 
-    def _row(self, setting: Setting, original: Pixels, hole: Hole, fill: Fill) -> Row:
+    def _row(self, setting: Setting, original: Pixels, hole: Hole, fill: FilledImage) -> Row:
         row: Row = {
             **setting.columns(),
             **measure(original, fill.image, hole),
@@ -105,7 +105,7 @@ class Runner:
         return row
 
     def _keep(self, mask: str, setting: Setting, image: int, fill: Pixels) -> None:
-        """Keep what figures show, or all where a measure reads files."""
+        """Write the fills that figures show; all of them for FID, which reads files."""
         if image >= self.plan.shown and "fid" not in self.plan.extra_metrics:
             return
         path = fill_path(self.folder, mask, setting, image)
@@ -124,7 +124,7 @@ class Runner:
 
     def _search(
         self, task: Task, originals: NDArray[np.uint8], holes: list[Hole]
-    ) -> list[list[Fill]]:
+    ) -> list[list[FilledImage]]:
         """Search once and blend in every way that the task asks for."""
         setting = task.work[0]
         inpainter = self._inpainter(setting.model or self.plan.model)
@@ -156,10 +156,10 @@ class Runner:
         ]
 
 
-def _reblend(result: Inpainting, setting: Setting, device: str, curve: Curve | None) -> Fill:
+def _reblend(result: Inpainting, setting: Setting, device: str, curve: Curve | None) -> FilledImage:
     """Return the result of a search as a setting blends it."""
     image, seconds = blend_again(result, setting.blending)  # type: ignore[arg-type]
-    return Fill(
+    return FilledImage(
         image=image,
         seconds=result.seconds + seconds,
         device=device,
@@ -188,11 +188,11 @@ def blend_again(result: Inpainting, blending: Blending) -> tuple[Pixels, float]:
     return image, time.perf_counter() - began
 
 
-def _fill(setting: Setting, original: Pixels, hole: Hole) -> Fill:
-    """Fill classically, or not at all."""
+def _fill(setting: Setting, original: Pixels, hole: Hole) -> FilledImage:
+    """Return a classical fill, or for the setting `original` the image itself."""
     began = time.perf_counter()
     image = original if setting == ORIGINAL else classical_fill(setting.method, original, hole)
-    return Fill(image, time.perf_counter() - began, describe_device(torch.device("cpu")))
+    return FilledImage(image, time.perf_counter() - began, describe_device(torch.device("cpu")))
 
 
 def describe_device(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""The folder of an evaluation: what it is of, so that no two are mixed, and where things lie."""
+"""The folder of an evaluation: its files, and the check that it holds no other evaluation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aleph.models.folder import WEIGHTS, read_config
 from aleph.models.zoo import find_model
 
 FORMAT = 1
-"""Version of the files of an evaluation; another version is not gone on with."""
+"""Version of the files of an evaluation; a folder of another version is refused."""
 
 PLAN, ROWS, IMAGES, FILLS = "plan.json", "results.jsonl", "images.txt", "fills"
 
@@ -65,7 +65,7 @@ def open_folder(plan: EvaluationPlan, inputs: Inputs, out: str | os.PathLike[str
 
 
 def _fingerprints(plan: EvaluationPlan, inputs: Inputs) -> dict[str, Any]:
-    """Return what tells whether the files behind the plan's names are still the same."""
+    """Return digests of images, holes and weights: their files may change under the same names."""
     holes = hashlib.sha256()
     for mask in plan.masks:
         for hole in holes_of(plan, mask, 0, len(inputs.images), inputs.resolution):

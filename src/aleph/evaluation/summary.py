@@ -1,4 +1,4 @@
-"""From rows to what they say: means, rankings, leads and differences with intervals."""
+"""Means, rankings, leads and differences with intervals, computed from the rows."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from aleph.evaluation.rows import Row
 from aleph.evaluation.statistics import Difference, paired_bootstrap
 
 FACTORS = ("method", "weighting", "norm", "blending")
-"""Parts of a setting of which one is changed in a comparison."""
+"""The parts of a setting; a comparison changes one of them."""
 
 
 @dataclass(frozen=True)
 class Mean:
-    """What a setting reaches on a mask, averaged over the images.
+    """The measures of a setting on a mask, averaged over the images.
 
     Attributes:
         mask: The mask.
@@ -82,7 +82,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ranked:
-    """The place of a weighting among those compared on a mask with all else equal.
+    """The rank of a weighting on a mask, all other settings being equal.
 
     Attributes:
         mask: The mask.
@@ -103,7 +103,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class StepMean:
-    """How a weighting stands at a step of the search, G(z) pasted.
+    """Context loss and PSNR of a weighting at a step of the search, G(z) pasted.
 
     Attributes:
         mask: The mask.
@@ -124,7 +124,7 @@ class StepMean:
 
 @dataclass(frozen=True)
 class Summary:
-    """What an evaluation says.
+    """The findings of an evaluation.
 
     Attributes:
         plan: What was evaluated.
@@ -291,7 +291,7 @@ def _rank(results: Results, mask: str, group: list[Setting]) -> list[Ranked]:
 
 
 def best_classical(results: Results, mask: str) -> Setting | None:
-    """Return the classical fill with the highest mean PSNR of the hole in this very run."""
+    """Return the classical fill with the highest mean PSNR of the hole in this evaluation."""
     fills = [s for s in results.plan.settings() if s.method in CLASSICAL]
     return max(fills, key=lambda s: results.values(mask, s, "psnr_hole").mean(), default=None)
 

@@ -1,4 +1,4 @@
-"""The protocol: every image × mask × setting, each done once, in groups that the plan settles."""
+"""The tasks of an evaluation: every image × mask × setting once, in groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aleph.evaluation.rows import Key
 
 @dataclass(frozen=True)
 class Task:
-    """What is done in one go.
+    """A group of images with one mask, filled together.
 
     Attributes:
         work: The settings, which share a search.
@@ -26,7 +26,7 @@ class Task:
     last: int
 
     def row_keys(self) -> Iterator[Key]:
-        """Yield what the rows of this task are of."""
+        """Yield the keys of this task's rows."""
         for image in range(self.first, self.last):
             for setting in self.work:
                 yield image, mask_label(self.mask), setting.name
@@ -35,8 +35,8 @@ class Task:
 def list_tasks(plan: EvaluationPlan, count: int) -> list[Task]:
     """List everything to do for `count` images, group of images by group.
 
-    The groups are settled by the plan alone: what is searched together is the same after a restart
-    and with any number of workers.
+    The groups depend only on the plan, so the same images are searched together after a restart and
+    with any number of workers.
     """
     works = plan.works()
     return [
