@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aleph.cli.options import AsJson, Device, Quiet
+from aleph import config
+from aleph.cli.options import AsJson, Device, Quiet, one_of
 from aleph.errors import InputError
 
 if TYPE_CHECKING:
     from aleph.damage.write import DamageRequest
+
+OnProgress = Callable[[int, int], None]
 
 
 def damage(
@@ -32,7 +36,7 @@ def damage(
     grow: Annotated[int, typer.Option(help="Pixels by which what is found is widened.")] = 0,
     model: Annotated[str | None, typer.Option(help="A finder of damage (damage-finder).")] = None,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help=one_of(config.Arithmetic))] = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,69 +45,49 @@ def damage(
     The mask is one for `aleph inpaint --mask`. In a folder the mask of a.jpg is a.png; the exit
     code is 1 if a photo could not be looked at.
     """
-    from aleph.config import Arithmetic, check_choice
     from aleph.damage.write import DamageRequest
     from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
+    from aleph.progress import Reporter
 
-    check_choice("precision", precision, Arithmetic)
+    config.check_choice("precision", precision, config.Arithmetic)
     request = DamageRequest(sensitivity, grow)
     if not image.exists():
         raise InputError(f"'{image}' does not exist")
     finder = load_damage_model(model or DEFAULT_DAMAGE_MODEL, device, precision)  # type: ignore[arg-type]
     request = dataclasses.replace(request, model=finder)
-    if image.is_dir():
-        _folder(image, out, overlay, request, as_json, quiet)
-    else:
-        _one(image, out, overlay, request, as_json, quiet)
-
-
-def _one(
-    image: Path,
-    out: Path,
-    overlay: Path | None,
-    request: DamageRequest,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    from aleph.damage.write import write_damage
-    from aleph.progress import Reporter
-
     with Reporter(not quiet).progress("looking", transient=True) as advance:
-        share = write_damage(
-            image, out, overlay, request, lambda done, total: advance(done, total=total)
-        )
-    files = [str(path) for path in (out, overlay) if path]
+        find = _folder if image.is_dir() else _photo
+        result, line = find(image, out, overlay, request, lambda n, total: advance(n, total=total))
+    for name, reason in result.get("failed", {}).items():
+        typer.echo(f"aleph: {name}: {reason}", err=True)
     if as_json:
-        typer.echo(json.dumps({"share": share, "files": files}))
+        typer.echo(json.dumps(result))
     elif not quiet:
-        found = f"{share:.1%} of the photo is damaged" if share else "no damage was found"
-        typer.echo(f"{found}: {', '.join(files)}")
+        typer.echo(line)
+    if result.get("failed"):
+        raise typer.Exit(1)
+
+
+def _photo(
+    image: Path, out: Path, overlay: Path | None, request: DamageRequest, on_progress: OnProgress
+) -> tuple[dict[str, Any], str]:
+    """Write the mask of a photo; return the result as plain JSON values, and as a line of text."""
+    from aleph.damage.write import write_damage
+
+    share = write_damage(image, out, overlay, request, on_progress)
+    files = [str(path) for path in (out, overlay) if path]
+    found = f"{share:.1%} of the photo is damaged" if share else "no damage was found"
+    return {"share": share, "files": files}, f"{found}: {', '.join(files)}"
 
 
 def _folder(
-    folder: Path,
-    out: Path,
-    overlay: Path | None,
-    request: DamageRequest,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+    folder: Path, out: Path, overlay: Path | None, request: DamageRequest, on_progress: OnProgress
+) -> tuple[dict[str, Any], str]:
+    """Write the masks of a folder; return the same as `_photo`."""
     from aleph.damage.write import write_damage_folder
-    from aleph.progress import Reporter
 
-    with Reporter(not quiet).progress("looking", transient=True) as advance:
-        outcome = write_damage_folder(
-            folder, out, overlay, request, lambda done, total: advance(done, total=total)
-        )
-    for name, reason in outcome.failed.items():
-        typer.echo(f"aleph: {name}: {reason}", err=True)
-    if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(outcome)))
-    elif not quiet:
-        none = sum(share == 0 for share in outcome.found.values())
-        typer.echo(
-            f"looked at {len(outcome.found)}, found no damage in {none}, "
-            f"failed {len(outcome.failed)}"
-        )
-    if outcome.failed:
-        raise typer.Exit(1)
+    outcome = write_damage_folder(folder, out, overlay, request, on_progress)
+    none = sum(share == 0 for share in outcome.found.values())
+    return dataclasses.asdict(outcome), (
+        f"looked at {len(outcome.found)}, found no damage in {none}, failed {len(outcome.failed)}"
+    )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aleph.config import Arithmetic, Precision, check_choice
+from aleph.config import Arithmetic, ModelKind, Precision, check_choice
 from aleph.errors import ModelError, unknown_name
 from aleph.models.config import ModelConfig
 from aleph.models.device import choose_device, choose_precision
@@ -148,13 +148,7 @@ def load_detector(
     """
     from aleph.models.networks.detector import DetectorNetwork
 
-    folder = find_model(name_or_path)
-    kind = read_config(folder).kind
-    if kind != "detector":
-        raise ModelError(
-            f"'{folder.name}' is a model of kind '{kind}', no detector; choose one, as "
-            f"'{DEFAULT_DETECTOR}'"
-        )
+    folder = _find_kind(name_or_path, "detector", "detector", DEFAULT_DETECTOR)
     place = choose_device(device)
     config, networks = _ready_networks(folder, place, "fp32")
     network = networks["detector"]
@@ -181,17 +175,34 @@ def load_damage_model(
         InputError: if the device is not there.
     """
     check_choice("precision", precision, Arithmetic)
-    folder = find_model(name_or_path)
-    kind = read_config(folder).kind
-    if kind != "damage":
-        raise ModelError(
-            f"'{folder.name}' is a model of kind '{kind}', no finder of damage; choose one, as "
-            f"'{DEFAULT_DAMAGE_MODEL}'"
-        )
+    folder = _find_kind(name_or_path, "damage", "finder of damage", DEFAULT_DAMAGE_MODEL)
     place = choose_device(device)
     chosen = choose_precision(place) if precision == "auto" else precision
     config, networks = _ready_networks(folder, place, chosen)
     return DamageModel(folder.name, config, networks["damage"], place, chosen)
+
+
+def _find_kind(
+    name_or_path: str | os.PathLike[str], kind: ModelKind, what: str, usual: str
+) -> Path:
+    """Return the folder of a model, refusing one of another kind.
+
+    Args:
+        name_or_path: Its name or folder.
+        kind: The kind that it must be of.
+        what: What the message calls that kind.
+        usual: The model of that kind that the message names.
+
+    Raises:
+        ModelError: if there is no such model, or it is of another kind.
+    """
+    folder = find_model(name_or_path)
+    found = read_config(folder).kind
+    if found != kind:
+        raise ModelError(
+            f"'{folder.name}' is a model of kind '{found}', no {what}; choose one, as '{usual}'"
+        )
+    return folder
 
 
 def _ready_networks(
