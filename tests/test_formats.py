@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.errors import InputError, OutputError, PhotoWarning
+from aleph.inpainter import Inpainter
 from aleph.masks.read import read_damaged, read_hole
 from aleph.photo.encode import encode_photo, write_photo
 from aleph.photo.formats import register_plugins
@@ -19,6 +22,7 @@ from aleph.photo.photo import Photo, decode_photo, read_photo
 from helpers import noise
 
 register_plugins()
+Form = Literal["NFC", "NFD"]
 SHAPE = (48, 64)
 HOLE = np.zeros(SHAPE, bool)
 HOLE[10:30, 10:40] = True
@@ -86,7 +90,7 @@ JXL = b"\0\0\0\x0cJXL \r\n\x87\n"
         (b'<?xml version="1.0"?>\n<svg xmlns="x"></svg>', "SVG"),
         (bytes(128) + b"DICM" + bytes(99), "DICOM"),
         (b"PK\3\4" + bytes(99), "a zip archive"),
-        (b"this is text", "not a picture in a known format"),
+        (b"this is text", "not a picture in a known format: convert it"),
         (b"", "not a picture: it is empty"),
     ],
 )
@@ -125,6 +129,9 @@ def test_a_raw_file_that_is_a_tiff_is_not_filled_by_its_preview(
     (tmp_path / "a.nef").write_bytes(dng({}))
     with pytest.raises(InputError, match=r"raw file of a camera \(NEF\)"):
         read_photo(tmp_path / "a.nef")
+    (tmp_path / "a.rwl").write_bytes(bytes(100))
+    with pytest.raises(InputError, match=r"raw file of a camera \(RWL\)"):
+        read_photo(tmp_path / "a.rwl")
     (tmp_path / "b.tif").write_bytes(dng({}))
     assert read_photo(tmp_path / "b.tif").shape == (8, 8)
 
@@ -350,3 +357,23 @@ def test_what_is_written_of_a_jpeg_cut_short_is_whole(tmp_path: Path) -> None:
     after = read_photo(tmp_path / "b.png")
     assert after.remarks == ()
     assert (after.pixels[photo.missing] == 77).all()
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("there", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_that_looks_the_same_is_the_same(there: Form, typed: Form, tmp_path: Path) -> None:
+    name = "Großmutter Zoë Müller.png"
+    Image.fromarray(smooth()).save(tmp_path / unicodedata.normalize(there, name))
+    assert read_photo(tmp_path / unicodedata.normalize(typed, name)).shape == SHAPE
+    with pytest.raises(InputError, match="does not exist"):
+        read_photo(tmp_path / unicodedata.normalize(typed, f"x{name}"))
+
+
+def test_what_is_left_out_of_a_result_is_in_its_report(tmp_path: Path, tiny: Inpainter) -> None:
+    pages = [Image.fromarray(smooth(seed=seed)) for seed in range(2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(PhotoWarning):
+        result = tiny(tmp_path / "a.tif", HOLE, steps=1, frame="auto")
+    assert any("2 pages" in note for note in result.report()["notes"])

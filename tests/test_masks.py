@@ -580,3 +580,47 @@ def test_an_orientation_that_was_copied_to_an_upright_mask_is_not_heeded(tmp_pat
     upright = Image.fromarray(STROKES.astype(np.uint8) * np.uint8(255))
     upright.save(tmp_path / "mask.png", exif=exif)
     assert np.array_equal(read_hole(tmp_path / "mask.png", STROKES.shape), STROKES)
+
+
+# --- files of masks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
+def test_a_file_of_numpys_is_read_as_the_array_that_it_holds(dtype: type, tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", STROKES.astype(dtype))
+    assert np.array_equal(read_hole(tmp_path / "mask.npy", STROKES.shape), STROKES)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x10\x00{'descr': 3}    ", b"x"]
+)
+def test_a_damaged_file_of_numpys_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mask.npy").write_bytes(data)
+    with pytest.raises(InputError, match=r"mask '.*mask.npy' is damaged"):
+        read_hole(tmp_path / "mask.npy", STROKES.shape)
+
+
+def test_nothing_is_unpickled_and_no_memory_is_taken_for_what_is_not_there(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([{"evil": 1}], object))
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000)}"
+    header += b" " * (117 - len(header)) + b"\n"
+    (tmp_path / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + header)
+    for name in ("objects.npy", "huge.npy"):
+        with pytest.raises(InputError, match="no array of numbers, or not all of it"):
+            read_hole(tmp_path / name, STROKES.shape)
+
+
+def test_a_mask_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    hole = np.kron(STROKES, np.ones((8, 8), bool))
+    Image.fromarray(hole.astype(np.uint8) * np.uint8(255)).save(tmp_path / "mask.jpg")
+    whole = (tmp_path / "mask.jpg").read_bytes()
+    (tmp_path / "mask.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cut short"):  # what is missing of it would be grey
+        read_hole(tmp_path / "mask.jpg", hole.shape)
+
+
+def test_a_mask_of_several_pictures_is_read_with_a_word(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(h.astype(np.uint8) * 255) for h in (STROKES, ~STROKES))
+    first.save(tmp_path / "mask.tif", save_all=True, append_images=[second])
+    with pytest.warns(MaskWarning, match="the mask: it has 2 pages: only the first is taken$"):
+        assert np.array_equal(read_hole(tmp_path / "mask.tif", STROKES.shape), STROKES)

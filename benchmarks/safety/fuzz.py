@@ -2,10 +2,10 @@
 
     python -m benchmarks fuzz [--seconds 60] [--seed 0] [--keep FOLDER]
 
-Every mutant is read, filled and written in a process of its own kind, which is ended when a mutant
-takes longer than `SECONDS`. The exit code is 1 if one ended in a traceback, let through what a
-decoder wrote or warned of, or took more than `SECONDS` or `MEBIBYTES`; `--keep` keeps these.
-The same seed gives the same mutants; `--first` goes on with a later one.
+Every mutant is read, filled and written in another process, which is ended when it hangs. The exit
+code is 1 if one ended in a traceback, let through what a decoder wrote or warned of, or took more
+than `SECONDS` or `MEBIBYTES`; `--keep` keeps these. The same seed gives the same mutants; `--first`
+goes on with a later one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ import numpy as np
 from benchmarks.safety.trial import Trial, Trials
 
 SECONDS = 10.0
-"""Time that a mutant may take."""
+"""Time of the processor that a mutant may take: other programs do not count."""
+
+HANGS = 60.0
+"""Seconds by the clock after which a process is ended."""
 
 MEBIBYTES = 1024.0
 """Memory that the process may have while it tries one, its libraries included."""
@@ -84,7 +87,7 @@ class Bench:
         """Try a mutant; a process that dies or takes too long is a fault of the mutant's."""
         try:
             self._pipe.send(number)
-            if self._pipe.poll(2 * SECONDS):
+            if self._pipe.poll(HANGS):
                 return Trial(**self._pipe.recv())
             ended = "too slow"
         except (EOFError, OSError):
@@ -92,7 +95,7 @@ class Bench:
         self._process.kill()
         self._process.join()
         self._start()
-        return Trial(f"{number}", ended, seconds=2 * SECONDS)
+        return Trial(f"{number}", ended, seconds=HANGS)
 
     def close(self) -> None:
         """End the process."""

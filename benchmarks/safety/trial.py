@@ -36,7 +36,7 @@ class Trial:
         name: Number and kind of the mutant.
         ended: `done`, `refused`, or what is wrong: `traceback`, `sentence`, `warning`, `chatter`.
         said: The sentence, or what went wrong and where.
-        seconds: Time it took.
+        seconds: Time that the processor worked at it, all threads together.
         mebibytes: Most memory of the process while it was tried.
     """
 
@@ -149,7 +149,7 @@ def _tiny_model(folder: Path) -> Path:
 def watched(name: str, act: Callable[[], object]) -> Trial:
     """Do something and note how it ended, what it said besides, and what it cost."""
     _forget_peak()
-    began = time.perf_counter()
+    began = time.process_time()
     with tempfile.TemporaryFile() as errors, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         sys.stderr.flush()
@@ -166,7 +166,7 @@ def watched(name: str, act: Callable[[], object]) -> Trial:
     if trial.ended in ("done", "refused") and (foreign or chatter):
         trial.ended = "warning" if foreign else "chatter"
         trial.said = str(foreign[0].message) if foreign else chatter
-    trial.seconds, trial.mebibytes = time.perf_counter() - began, _peak()
+    trial.seconds, trial.mebibytes = time.process_time() - began, _peak()
     return trial
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ModelError,
         NothingFoundError,
         OutputError,
+        PhotoWarning,
         TrainingError,
     )
     from aleph.frames.placement import Placement
@@ -55,6 +56,7 @@ _HOMES = {
     "NothingFoundError": "errors",
     "OutputError": "errors",
     "Photo": "photo.photo",
+    "PhotoWarning": "errors",
     "Placement": "frames.placement",
     "SearchConfig": "search.config",
     "SearchStep": "search.latent",
@@ -85,6 +87,7 @@ __all__ = [
     "NothingFoundError",
     "OutputError",
     "Photo",
+    "PhotoWarning",
     "Placement",
     "SearchConfig",
     "SearchStep",

@@ -304,7 +304,7 @@ class Inpainter:
             seed=job.seed,
             seconds=0.0,
             warnings=_said_of(judged),
-            notes=[order.note] if order.note else [],
+            notes=[*([order.note] if order.note else []), *job.photo.remarks],
             _photo=job.photo,
             _grain=order.grain,
             _curve=job.curve,

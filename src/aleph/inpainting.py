@@ -69,7 +69,8 @@ class Inpainting:
         seconds: Time of the search of all pictures searched together, divided by their number,
             and of composing this one.
         warnings: Warnings about the fill, a sentence each.
-        notes: Settings that were derived from others, a sentence each.
+        notes: Settings that were derived from others, and what the photo's file holds that the
+            result does not, a sentence each.
     """
 
     candidates: list[Candidate]

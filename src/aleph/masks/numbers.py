@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aleph.errors import InputError, MaskWarning, warn
+from aleph.photo.chatter import one_line
 
 _LABELS = 64
 """Largest number that is taken for a label; 255 often marks the edges between labels."""
@@ -17,6 +20,33 @@ _FEW = 65
 
 _SCALES = (1, 255, 65535)
 """White, by how it is stored: as a fraction, in 8 bits, in 16."""
+
+
+def read_array(data: bytes, label: str) -> NDArray[Any]:
+    """Return the array of a file of numpy's (.npy); nothing in it is unpickled.
+
+    Args:
+        data: The file's bytes.
+        label: What errors call it.
+
+    Raises:
+        InputError: if it is none, is damaged, or holds objects.
+    """
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+            version, np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize > len(data):
+            raise InputError(f"{label} holds no array of numbers, or not all of it")
+        file.seek(0)
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    except InputError:
+        raise
+    except Exception as error:  # numpy raises whatever it stumbles over
+        raise InputError(f"{label} is damaged and cannot be read: {one_line(error)}") from None
 
 
 def missing_numbers(values: NDArray[Any], lossy: bool = False) -> NDArray[np.uint8]:

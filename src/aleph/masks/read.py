@@ -6,7 +6,8 @@ This is the only module that thresholds masks.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,9 +19,10 @@ from aleph.arrays import Hole
 from aleph.config import check_share, check_whole
 from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name, warn
 from aleph.masks.named import NAMED_MASKS, named_hole
-from aleph.masks.numbers import missing_numbers
+from aleph.masks.numbers import missing_numbers, read_array
 from aleph.masks.picture import missing_in
 from aleph.photo.limits import Limits
+from aleph.photo.opening import read_file
 from aleph.photo.photo import Photo, PhotoLike, read_photo, read_values, stored, turned
 
 MaskSource = NDArray[Any] | Image.Image | Photo | str | os.PathLike[str]
@@ -168,12 +170,14 @@ def read_hole(
         InputError: if it cannot be read, has another size, or has no missing or no known pixel.
 
     Warns:
-        MaskWarning: if more than nine tenths are missing.
+        MaskWarning: if more than nine tenths are missing, or as `missing_in`.
     """
-    options = mask if isinstance(mask, Mask) else Mask(mask)
+    options = _with_array(mask if isinstance(mask, Mask) else Mask(mask))
     marked = _marked(options, photo, limits)
     lies = photo.metadata.orientation if photo else 1
     if isinstance(marked, Photo):
+        if marked is not photo:
+            _check_whole_mask(marked)
         field = _upright(_missingness(options, marked, photo), shape, marked, lies)
         hole = _fitted(field, shape) >= FILE_THRESHOLD
     elif marked is not None:
@@ -194,6 +198,23 @@ def read_hole(
 
 def _named(image: PhotoLike) -> str:
     return f"image '{os.fspath(image)}'" if isinstance(image, str | os.PathLike) else "the image"
+
+
+def _with_array(mask: Mask) -> Mask:
+    """Return a mask with the array that its file holds, if it is one of numpy's."""
+    source = mask.source
+    if not isinstance(source, str | os.PathLike) or Path(source).suffix.lower() != ".npy":
+        return mask
+    label = f"mask '{os.fspath(source)}'"
+    return replace(mask, source=read_array(read_file(source, label), label))
+
+
+def _check_whole_mask(mask: Photo) -> None:
+    """Refuse a mask's file that is cut short; say if it holds more than is read."""
+    if mask.missing is not None:
+        raise InputError("the mask's file is cut short: save it anew, or draw it again")
+    for remark in mask.remarks:
+        warn(f"the mask: {remark.partition(', and')[0]}", MaskWarning)
 
 
 def _marked(mask: Mask, photo: Photo | None, limits: Limits | None) -> Photo | NDArray[Any] | None:

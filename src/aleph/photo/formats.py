@@ -137,8 +137,14 @@ def refuse_raw(picture: Image.Image, label: str) -> None:
         raise InputError(f"{label} {_RAW.format('DNG' if _DNG_VERSION in tags else 'a TIFF')}")
 
 
-def unreadable(data: bytes, label: str) -> InputError:
-    """Return what is said of a file that PIL does not know."""
+def unreadable(data: bytes, label: str, name: str = "") -> InputError:
+    """Return what is said of a file that PIL does not know.
+
+    Args:
+        data: The file's bytes.
+        label: What the sentence calls it.
+        name: The file's name; it tells raw files.
+    """
     if not data:
         return InputError(f"{label} is not a picture: it is empty")
     kind = known_kind(data)
@@ -151,7 +157,12 @@ def unreadable(data: bytes, label: str) -> InputError:
             f"{label} is {_SHOWN.get(kind, kind)}, but damaged, and cannot be decoded; if a "
             "program still shows it, convert it to JPEG, PNG or TIFF there"
         )
-    return InputError(f"{label} is not a picture in a known format")
+    ending = Path(name).suffix.lower()
+    if ending in RAW_ENDINGS:
+        return InputError(f"{label} {_RAW.format(ending[1:].upper())}")
+    return InputError(
+        f"{label} is not a picture in a known format: convert it to PNG, TIFF or JPEG"
+    )
 
 
 _SHOWN = {"HEIF": "a HEIC picture", "JXL": "a JPEG XL picture", "AVIF": "an AVIF picture"}

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -78,13 +79,13 @@ def _reason(error: Exception, heard: list[str]) -> str:
 
 
 def read_file(path: str | os.PathLike[str], label: str) -> bytes:
-    """Return the bytes of a file.
+    """Return the bytes of a file; its name may be given in any of Unicode's forms.
 
     Raises:
         InputError: if it is not there, may not be read, is a folder, or is too large.
     """
     try:
-        with Path(path).open("rb") as file:
+        with _as_stored(Path(path)).open("rb") as file:
             return _read(file, label)
     except FileNotFoundError:
         raise InputError(f"{label} does not exist") from None
@@ -95,6 +96,18 @@ def read_file(path: str | os.PathLike[str], label: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{label} cannot be read: {reason}") from None
+
+
+def _as_stored(path: Path) -> Path:
+    """Return the path of a file whose name looks the same, where there is none of this very name.
+
+    Macs store accents apart from their letters, and what is typed has them in one.
+    """
+    if os.path.lexists(path) or str(path).isascii() or not path.parent.is_dir():
+        return path
+    wanted = unicodedata.normalize("NFC", path.name)
+    alike = [p for p in path.parent.iterdir() if unicodedata.normalize("NFC", p.name) == wanted]
+    return alike[0] if len(alike) == 1 else path
 
 
 def _read(file: BinaryIO, label: str) -> bytes:
@@ -145,11 +158,11 @@ def opened(
     try:
         picture = Image.open(io.BytesIO(data), formats=readable())
     except UnidentifiedImageError:
-        raise unreadable(data, label) from None
+        raise unreadable(data, label, name) from None
     except Exception:
         if known_kind(data) is None:
             raise
-        raise unreadable(data, label) from None  # its plug-in speaks of itself
+        raise unreadable(data, label, name) from None  # its plug-in speaks of itself
     with picture:
         held = capacity(picture, data)
         if held is not None:
