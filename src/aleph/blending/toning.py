@@ -1,4 +1,4 @@
-"""Toning: the fill of a monochrome photo in that photo's own tones, exactly."""
+"""Toning: giving the fill of a monochrome photo exactly the photo's own tones."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from aleph.frames.frame import Frame
 from aleph.photo.tone import ToneCurve
 
 _AT_ONCE = 256
-"""Rows that are toned in one piece."""
+"""Number of rows that are toned at once, to save memory."""
 
 
 def tone_fill(
     fill: Pixels, hole: Hole, frames: Sequence[Frame], curve: ToneCurve | None = None
 ) -> None:
-    """Give every filled pixel of a monochrome photo the colour that its luminance has there.
+    """Give every filled pixel of a monochrome photo the tone curve's colour at its luminance.
 
     Args:
         fill: The filled photo, uint8 (H, W, 3), changed in place, in the hole alone.
         hole: Boolean (H, W).
-        frames: The frames; one may be monochrome in a photo that is not, as on a page of an album.
+        frames: The frames; each may have a tone curve of its own, as the photos on an album page.
         curve: The photo's tone curve; None if it is in colour.
     """
     if curve is not None:

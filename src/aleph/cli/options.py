@@ -28,7 +28,8 @@ Cluster = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Say what decoders grumble about, and other detail.")
+    bool,
+    typer.Option("--verbose", "-v", help="Show the warnings of image decoders, and other detail."),
 ]
 
 

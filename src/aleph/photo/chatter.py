@@ -1,7 +1,7 @@
-"""What decoders grumble: Python's warnings and what C libraries write to standard error, caught.
+"""Catching the warnings of image decoders: Python's, and what C libraries write to standard error.
 
-A decoder that meets a damaged file warns, and then either fails or goes on. Neither is for the
-user to read: it goes into the sentence that refuses the file, or into the debug log.
+A decoder warns of a damaged file and then either fails or continues. Its warnings go into the
+message that refuses the file, or into the debug log; they are not shown by themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DECODERS = r"(PIL|pillow_heif|pillow_jxl)(\.|$)"
 """Modules whose warnings are caught, as a regular expression."""
 
 _MOST = 1 << 16
-"""Bytes of what C libraries wrote that are looked at."""
+"""Largest number of bytes that are read of what C libraries wrote."""
 
 _lock = threading.Lock()
 _heard = threading.local()
@@ -35,13 +35,13 @@ _count = 0
 
 @contextlib.contextmanager
 def listening() -> Iterator[list[str]]:
-    """Catch what decoders grumble in this thread; yields the list of it, complete at the end.
+    """Catch the decoders' warnings in this thread; yields the list of them, complete at the end.
 
-    Several threads may listen at once. Only the main thread hears C libraries: standard error
-    belongs to the whole process, and is put aside there while nothing else decodes. What Python
-    itself writes to standard error meanwhile still gets there.
+    Several threads may do so at once. Messages of C libraries are caught in the main thread only:
+    standard error belongs to the whole process and is redirected there while nothing else decodes.
+    What Python itself writes to standard error meanwhile still gets there.
 
-    While anyone listens, PIL's own limit of pixels is off: `aleph.photo.limits` has another.
+    Meanwhile PIL's own limit of pixels is off: `aleph.photo.limits` has another.
     """
     mine: list[str] = []
     before: list[str] | None = getattr(_heard, "lines", None)
@@ -57,7 +57,7 @@ def listening() -> Iterator[list[str]]:
 
 
 def _enter() -> None:
-    """Route warnings to whoever listens; the first one in does it."""
+    """Install the routing of warnings to the threads that catch them, if it is not there yet."""
     global _count
     with _lock:
         _count += 1
@@ -82,7 +82,7 @@ def _leave() -> None:
 
 
 def _route(shown: Any) -> None:  # noqa: ANN401 - whatever function shows warnings now
-    """Give a listening thread its warnings; the others go where they went before."""
+    """Return a hook that gives catching threads their warnings, and shows the others as before."""
 
     def show(
         message: Warning | str,
@@ -103,7 +103,7 @@ def _route(shown: Any) -> None:  # noqa: ANN401 - whatever function shows warnin
 
 @contextlib.contextmanager
 def _libraries(lines: list[str]) -> Iterator[None]:
-    """Put standard error aside and add what was written there to `lines`."""
+    """Redirect standard error, and add what was written to it to `lines`."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -179,7 +179,7 @@ def _python_errors_on(descriptor: int) -> Iterator[None]:
 
 
 def one_line(message: object, limit: int = 160) -> str:
-    """Return what somebody else's code said as it may stand in a sentence: printable, short."""
+    """Return a library's message as it can be quoted in a sentence: printable and short."""
     text = " ".join(str(message).split())
     text = "".join(c if c.isprintable() else "?" for c in text).rstrip(".")
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

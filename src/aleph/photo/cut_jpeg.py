@@ -1,9 +1,9 @@
-"""JPEG files that are cut short: what there is of them is read, what is missing is told.
+"""Truncated JPEG files: the rows that they still hold are read, and the missing rows are found.
 
-libjpeg takes a file whose end is made up for a whole one and leaves what is missing grey. Decoded
-with two different ends, the file gives two pictures: from where they differ on, it tells nothing.
-A progressive file holds the picture several times, each time finer: there the rows at the bottom
-that are wholly grey are what is missing.
+With an end marker appended, libjpeg decodes a truncated file and leaves the missing part grey. Two
+different ends give two pictures, which differ from the first missing row on. A progressive file
+holds the picture in several scans of increasing detail: there the missing rows are those at the
+bottom that are wholly grey.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""EXIF data as bytes: read and changed in place, so that nothing in them moves.
+"""Reading and changing EXIF data in place, so that nothing in them moves.
 
-A camera's own notes point into themselves by their place in the file; data that are taken apart
-and put together anew lose them.
+Cameras' maker notes hold absolute offsets, which become invalid if the data are parsed and written
+anew.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Tone: whether a photo is monochrome, and the colour of each of its tones.
+"""Tone curves: whether a photo is monochrome, and which colour each of its luminances has.
 
 A grey, sepia or otherwise toned photo has one colour for every luminance: its pixels lie on a curve
-in the space of colours. The curve is measured from the known pixels, by a robust regression of the
-chroma on the luminance, in means over small cells, for the chroma of a JPEG is right on average
-only.
+in colour space. The curve is measured from the known pixels by a robust regression of the chroma on
+the luminance. Means over small cells are used, because the chroma of a JPEG is accurate only on
+average.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _CELL = 8
 """Side in pixels of the cells that are averaged: JPEG codes colours in such blocks."""
 
 _CELLS = 64
-"""Cells across the longer side of a photo, at most."""
+"""Largest number of cells across the longer side of a photo."""
 
 _KNOWN_SHARE = 1 / 8
 """Share of a cell that must be known."""
 
 _FEWEST = 12
-"""Cells from which on a curve is believed."""
+"""Smallest number of cells from which a curve is measured."""
 
 _MOST_OFF = 3.2
-"""Distance of a cell's chroma from the curve, in grey levels, that 95 % of the cells of a
-monochrome photo keep. In 500 colour portraits the least was twice that; see docs/photos.md."""
+"""A photo is monochrome if 95 % of its cells are nearer to the curve than this, in grey levels of
+chroma. In 500 colour portraits the smallest distance was twice that; see docs/photos.md."""
 
 _GREY = 2.0
-"""Chroma in grey levels up to which the tones of a curve are taken for grey."""
+"""Chroma in grey levels up to which a curve counts as grey."""
 
 _SAMPLES = 1 << 16
-"""Pixels that a curve is fitted to, at most."""
+"""Largest number of pixels that a curve is fitted to."""
 
 _ROUNDS = 8
 """Rounds of reweighting in a robust fit."""
@@ -50,8 +50,8 @@ class ToneCurve:
     """The colour of each tone of a monochrome photo.
 
     Attributes:
-        chroma: Colour less luminance of the luminances 0 to 255, in grey levels, float32 (256, 3);
-            its own luminance is 0. All 0 for a grey photo.
+        chroma: Colour minus luminance at the luminances 0 to 255, in grey levels, float32 (256, 3).
+            All 0 for a grey photo.
     """
 
     chroma: Floats
@@ -68,7 +68,7 @@ class ToneCurve:
         return np.asarray(np.rint(levels).clip(0, 255), np.uint8)[:, None]
 
     def toned(self, pixels: Pixels) -> Pixels:
-        """Return pixels, uint8 (…, 3), in these tones: each gets the colour of its luminance."""
+        """Return pixels, uint8 (…, 3), each in the colour that the curve has at its luminance."""
         levels = np.rint(luminance(pixels)).clip(0, 255).astype(np.uint8)
         return np.asarray(self.colours[levels, 0], np.uint8)
 
@@ -81,10 +81,10 @@ def luminance(pixels: Pixels | Doubles) -> Doubles:
 def measure_tone_curve(pixels: Pixels, hole: Hole) -> ToneCurve | None:
     """Measure the tone curve of a photo from its known pixels; None if it is in colour.
 
-    A few coloured spots, as stains and pen marks are, change nothing.
+    A few coloured spots, such as stains and pen marks, do not matter: the fit is robust.
 
     Args:
-        pixels: uint8 (H, W, 3); its values in the hole are not looked at.
+        pixels: uint8 (H, W, 3); its values in the hole are ignored.
         hole: Boolean (H, W), True = missing.
     """
     stride = max(1, int(np.sqrt(hole.size / _SAMPLES) / 2))
@@ -119,7 +119,7 @@ def _cell_means(pixels: Pixels, known: Hole) -> Doubles:
 
 
 def _chroma(colours: Doubles) -> Doubles:
-    """Return red and blue less the luminance, (n, 2)."""
+    """Return red and blue minus the luminance, (n, 2)."""
     return np.asarray((colours - luminance(colours)[:, None])[:, ::2])
 
 
@@ -129,10 +129,11 @@ def _powers(light: Doubles) -> Doubles:
 
 
 def _fit(colours: Doubles, rounds: int = _ROUNDS) -> Doubles:
-    """Fit the chroma as a cubic of the luminance, (4, 2); after several rounds whatever a few say.
+    """Fit the chroma as a cubic polynomial of the luminance: coefficients (4, 2).
 
-    Iteratively reweighted least squares with Cauchy's weights (Holland & Welsch 1977), the higher
-    powers held to 0 where the luminances are too few to tell.
+    Iteratively reweighted least squares with Cauchy's weights (Holland & Welsch 1977), robust to
+    outliers if there are several rounds. A small ridge penalty keeps the higher powers at 0 where
+    the luminances span too small a range to determine them.
     """
     powers, chroma = _powers(luminance(colours)), _chroma(colours)
     ridge = len(colours) * np.diag([0.0, 1e-6, 1e-5, 1e-4])
@@ -147,11 +148,11 @@ def _fit(colours: Doubles, rounds: int = _ROUNDS) -> Doubles:
 
 
 def fit_tone_curve(colours: Pixels, *, robust: bool = True) -> ToneCurve:
-    """Fit a tone curve to colours; beyond their luminances it goes on level.
+    """Fit a tone curve to colours; beyond the range of their luminances it is constant.
 
     Args:
         colours: uint8 (n, 3).
-        robust: Whether a few colours that lie elsewhere change nothing; else their mean is taken.
+        robust: Whether outliers are ignored; else it is an ordinary least-squares fit.
     """
     some = colours[:: max(1, len(colours) // _SAMPLES)].astype(np.float64)
     low, high = np.quantile(luminance(some), [0.002, 0.998])

@@ -1,9 +1,9 @@
-"""Tones of the search: a photo that has aged is searched in the tones that the model knows.
+"""Tone mapping in the search: monochrome and faded photos with a model of ordinary colour photos.
 
-What a model has seen are photographs in colour of ordinary contrast. A monochrome or faded frame is
-shown to the encoder in such tones, and G(z) is compared with it as the photo would show it: of a
-monochrome photo only the luminance is looked at, in the photo's own tone curve; of a faded one the
-contrast is taken back. Both are maps of single colours, and differentiable.
+Models are trained on colour photographs of ordinary contrast. A monochrome or faded frame is mapped
+to such tones before the encoder gets it, and G(z) is mapped to the photo's tones before the context
+loss compares it with the frame: for a monochrome photo to the colours of its tone curve, for a
+faded one to its lower contrast. Both maps act on each pixel by itself and are differentiable.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from aleph.photo.tensors import to_pixels
 from aleph.photo.tone import LUMA, ToneCurve, fit_tone_curve, luminance
 
 _FADED, _FADED_GREY = 160.0, 140.0
-"""Range of the colours, and of the luminance of a monochrome frame, in grey levels, below which it
-counts as faded. That of 99 % of portraits as they are is larger."""
+"""Range of the colours, or of the luminance of a monochrome frame, in grey levels, below which a
+frame counts as faded. In 99 % of portraits it is larger."""
 
 _NOTHING = 16.0
-"""The same below which there is nothing to bring out."""
+"""Range below which a frame is left as it is: it holds nothing but noise."""
 
 _ENDS = (0.005, 0.995)
-"""Quantiles that are taken for the darkest and the lightest of a frame."""
+"""Quantiles that count as the darkest and the lightest value of a frame."""
 
 _MOST_GAIN = 8.0
-"""Factor by which a contrast is raised, at most."""
+"""Largest factor by which contrast is raised."""
 
 IMAGES = 16
-"""Images of the model by which its tones are measured."""
+"""Number of images of the model from which its tones are measured."""
 
 
 @dataclass(frozen=True, eq=False)
 class NaturalTones:
-    """The tones that a model knows, measured from its own images.
+    """The tones of a model's own images.
 
     Attributes:
         curve: The mean colour of each luminance.
@@ -72,16 +72,16 @@ def _ends(colours: Pixels) -> Doubles:
 
 @dataclass(frozen=True, eq=False)
 class ToneMap:
-    """How the tones of some frames and those that the model knows belong together.
+    """The map from the tones of N frames to those of the model, and back.
 
     Attributes:
         changed: Boolean (N, 1, 1, 1), the frames whose tones are mapped; others stay as they are.
         monochrome: Boolean (N, 1, 1, 1), those that have a tone curve.
-        chroma: Their curves: colour less luminance of the luminances 0 to 255, float32 (N, 256, 3)
-            in units of [−1, 1].
-        natural: The same of the model's own images, float32 (256, 3).
-        gain: Contrast that the model is shown over that of the frame, float32 (N, 1, 1, 1).
-        shift: What is added then, float32 (N, 3, 1, 1).
+        chroma: Their curves: colour minus luminance at the luminances 0 to 255, float32
+            (N, 256, 3), scaled as images in [−1, 1] are.
+        natural: The same curve of the model's own images, float32 (256, 3).
+        gain: Factor from the frame's contrast to the model's, float32 (N, 1, 1, 1).
+        shift: What is added after that, float32 (N, 3, 1, 1).
     """
 
     changed: Tensor
@@ -98,17 +98,17 @@ class ToneMap:
         )
 
     def seen(self, target: Tensor) -> Tensor:
-        """Return frames (N, 3, H, W) in [−1, 1] as the model is to see them."""
+        """Map frames (N, 3, H, W) in [−1, 1] to the tones of the model."""
         plain = (target * self.gain + self.shift).clamp(-1.0, 1.0)
         natural = self.natural.expand(len(target), -1, -1)
         toned = torch.where(self.monochrome, _coloured(_light(plain), natural), plain)
         return torch.where(self.changed, toned, target)
 
     def shown(self, generated: Tensor) -> Tensor:
-        """Return images of the model as the photo would show them; of each frame as many.
+        """Map images of the model to the tones of their frames.
 
         Args:
-            generated: (N · K, 3, H, W), about [−1, 1], those of a frame one after the other.
+            generated: (N · K, 3, H, W), about [−1, 1]: K images for each of the N frames in turn.
         """
         starts = len(generated) // len(self.changed)
         changed, monochrome, chroma, gain, shift = (
@@ -126,13 +126,13 @@ def tone_map(
     curves: Sequence[ToneCurve | None],
     natural: Callable[[], NaturalTones],
 ) -> ToneMap | None:
-    """Return the tone map of some frames; None if none has other tones than the model knows.
+    """Return the tone map of some frames; None if none is monochrome or faded.
 
     Args:
-        frames: uint8 (R, R, 3) each; values in the hole are not looked at.
+        frames: uint8 (R, R, 3) each; values in the hole are ignored.
         holes: Boolean (R, R) each, True = missing.
         curves: The tone curves of those that are monochrome.
-        natural: Returns the tones that the model knows; called only where they are needed.
+        natural: Returns the tones of the model; called only if they are needed.
     """
     known = [frame[~hole] for frame, hole in zip(frames, holes, strict=True)]
     ends = [_ends(pixels) for pixels in known]
@@ -159,7 +159,7 @@ def tone_map(
 
 
 def _faded(ends: Doubles, monochrome: bool) -> bool:
-    """Return whether a frame lacks contrast, by the ends of its tones."""
+    """Return whether a frame lacks contrast, given its darkest and lightest values."""
     low, high = ends[:, 3:] if monochrome else ends[:, :3]
     limit = _FADED_GREY if monochrome else _FADED
     return bool(_NOTHING < high.max() - low.min() < limit)
@@ -168,13 +168,13 @@ def _faded(ends: Doubles, monochrome: bool) -> bool:
 def _restoring(ends: Doubles, natural: Doubles, monochrome: bool) -> tuple[float, Doubles]:
     """Return gain and shift, (3,) in units of [−1, 1], that give a frame natural contrast.
 
-    The range of its luminance becomes the natural one, and its darkest colour, which fading and a
-    cast lift channel by channel, the natural darkest.
+    The range of its luminance becomes that of the model's images, and its darkest value in each
+    channel, which fading and a colour cast have raised, becomes theirs.
 
     Args:
-        ends: The frame's ends, (2, 4).
+        ends: The frame's darkest and lightest values, (2, 4): red, green, blue, luminance.
         natural: Those of the model's images.
-        monochrome: Whether the frame has but a luminance.
+        monochrome: Whether the frame has a luminance only.
     """
     light, ordinary = (e[1, 3] - e[0, 3] for e in (ends, natural))
     gain = min(max(float(ordinary / max(light, 1.0)), 1.0), _MOST_GAIN)
