@@ -52,7 +52,7 @@ class FolderOutcome:
         filled: Those that were filled and written.
         skipped: Those whose results were there already, made of the same photo, mask and settings.
         failed: The others, with the reason.
-        warned: What is to be said of some.
+        warned: Warnings about some of them.
         unchanged: Those in which the mask `auto` found no damage: they were copied.
     """
 
@@ -347,7 +347,7 @@ class _Run:
         return _Damaged(job, photo, hole, made_of)
 
     def fill(self, group: Sequence[_Damaged], on_step: Callable[[SearchStep], None]) -> None:
-        """Fill a group; where one stands in the way of the others, each by itself."""
+        """Fill a group; if one of its photos cannot be filled, each by itself."""
         left = list(group)
 
         def write(number: int, result: Inpainting) -> None:

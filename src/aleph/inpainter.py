@@ -343,7 +343,7 @@ class Inpainter:
         )
 
     def _tones(self, frames: Sequence[Frame]) -> ToneMap | None:
-        """Return how the frames' tones and the model's belong together; None if they are alike."""
+        """Return the map between the frames' tones and the model's; None if they are alike."""
         tones = tone_map(
             [frame.pixels for frame in frames],
             [frame.hole for frame in frames],

@@ -104,9 +104,9 @@ class Inpainting:
 
     @cached_property
     def frames(self) -> list[Pixels]:
-        """The fill as the search went, uint8 (h, w, 3) each; empty if it was not recorded.
+        """The fill at the recorded steps of the search, uint8 (h, w, 3) each; perhaps none.
 
-        A photo larger than 512 pixels is shown around its frames, and at most that large.
+        Of a photo larger than 512 pixels the part around its frames is shown, at that size at most.
         """
         if self._recorded is None:
             return []
@@ -176,7 +176,7 @@ class Inpainting:
     def animate(self, path: str | os.PathLike[str]) -> None:
         """Write the search as .gif, .webp or .mp4.
 
-        A photo larger than 512 pixels is shown around its frames, and at most that large.
+        Of a photo larger than 512 pixels the part around its frames is shown, at that size at most.
 
         Raises:
             InputError: if the search was not recorded.
@@ -190,7 +190,7 @@ class Inpainting:
     def figure(self, path: str | os.PathLike[str]) -> None:
         """Write original, damaged, generated and filled side by side as a picture.
 
-        A photo larger than 512 pixels is shown around its frames, and at most that large.
+        Of a photo larger than 512 pixels the part around its frames is shown, at that size at most.
 
         Raises:
             OutputError: if the place cannot be written or the format is unknown.

@@ -1,4 +1,4 @@
-"""What long work shows while it goes: progress bars and lines of text, on standard error."""
+"""Progress bars and lines of text, on standard error."""
 
 from __future__ import annotations
 

@@ -39,14 +39,14 @@ _GREY = 24
 """Difference between channels up to which a colour counts as grey: what JPEG makes of greys."""
 
 _OPAQUE = 128
-"""Alpha from here up is seen."""
+"""Alpha from which on a pixel counts as visible."""
 
 _HOW = "draw what is missing white on black, or name its colour by --mask-color"
 
 
 @dataclass(frozen=True, eq=False)
 class _Colours:
-    """The colours of a picture's seen pixels.
+    """The colours of a picture's visible pixels.
 
     Attributes:
         pixels: uint8 (N, 3).

@@ -1,4 +1,4 @@
-"""The one door through which every picture's file comes in: read, recognised, measured, opened."""
+"""Opening picture files: every file is read, recognised, checked against limits and opened here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STREAM_BYTES = 1 << 29
 def decoding(label: str) -> Iterator[None]:
     """Turn whatever goes wrong while a picture is opened and decoded into one sentence.
 
-    What decoders grumble about a picture that they do read goes into the debug log.
+    Decoders' warnings about a picture that they do read go into the debug log.
 
     Args:
         label: What the sentence calls the picture, as `image 'a.png'`.
@@ -152,7 +152,7 @@ def opened(
     limits = limits or Limits()
     refuse_foreign(data, label, name)
     _check_jpeg_scans(data, label)
-    size = jxl_size(data)  # its plug-in decodes as soon as it opens
+    size = jxl_size(data)  # before opening: the plug-in decodes then
     if size is not None:
         limits.check_size(*size, label)
     try:
@@ -162,7 +162,9 @@ def opened(
     except Exception:
         if known_kind(data) is None:
             raise
-        raise unreadable(data, label, name) from None  # its plug-in speaks of itself
+        raise unreadable(
+            data, label, name
+        ) from None  # the plug-in's message means nothing to users
     with picture:
         held = capacity(picture, data)
         if held is not None:

@@ -1,7 +1,7 @@
 """Photos: what users give as an image, read so that it can be written back as it was.
 
-A photo keeps its file's own samples. The models see them as upright sRGB; a fill goes the other
-way, into the hole's samples alone.
+A photo keeps its file's own samples. Models get them as upright sRGB; a fill is converted back and
+put into the samples of the hole alone.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Photo:
         samples: The file's own values, uint8 or uint16 (H, W, C): the colours of `space`, then
             alpha if there is one. Black or white is 0 or 255.
         space: Colour space.
-        metadata: What the file says beside.
+        metadata: What the file holds besides the samples.
         missing: Pixels that the file itself lacks, because it is cut short; None if it is whole.
-        remarks: What is to be said of what the file holds and the photo does not, a part of a
-            sentence each.
+        remarks: What the file holds and the photo does not, each as a part of a sentence, for a
+            warning.
     """
 
     samples: Samples

@@ -1,4 +1,4 @@
-"""Pictures: files and PIL images here, uint8 arrays there."""
+"""Converting picture files and PIL images to uint8 arrays, and back."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class _Doer:
         self._function: Callable[[Any], Any] | None = None
 
     def ready(self) -> None:
-        """Set up: apart from the actor's birth, so that an error is told from a death."""
+        """Set up in a call of its own, so that its errors can be told from the actor's death."""
         from aleph.workers.local import share_processors
 
         share_processors(self._threads)

@@ -216,7 +216,7 @@ class _Crew:
         self._free.append(worker)
 
     def bury(self, worker: Worker) -> None:
-        """Part with a worker that has died."""
+        """Remove a worker that has died."""
         worker.stop()
 
     def stop(self) -> None:
