@@ -30,6 +30,7 @@ from helpers import KINDS, noise, some_hole
 TRAINED = {
     **KINDS,
     "detector": ModelConfig.default("detector", resolution=32, encoder_width=8, maximum_width=16),
+    "damage": ModelConfig.default("damage", resolution=32, encoder_width=8, maximum_width=16),
 }
 
 
