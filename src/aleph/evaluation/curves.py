@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aleph.evaluation.metrics import psnr
 from aleph.photo.tensors import to_pixels
 from aleph.search.latent import SearchStep
+from aleph.search.losses import lowest_first
 
 Curve = dict[str, list[float]]
 """`step`, `context_loss` and `psnr_hole`, lists of one length."""
@@ -53,7 +54,7 @@ class CurveRecorder:
 
     def _psnr(self, step: SearchStep) -> list[float]:
         """Return dB for each image of the current group."""
-        best = step.losses["total"].nan_to_num(float("inf")).argmin(dim=1)
+        best = lowest_first(step.losses["total"])[:, 0]
         pixels = to_pixels(step.generated[torch.arange(len(best), device=best.device), best])
         group = slice(self._first, self._first + self._count)
         return [
