@@ -53,6 +53,7 @@ def document(
         for s in weightings
     ]
     pasted = [_only(s, lambda setting: setting.blending == "paste") for s in norms]
+    pasted = [dataclasses.replace(s, rankings=[]) for s in pasted]  # ranked on more images above
     l2 = [_only(s, lambda setting: setting.norm == "l2") for s in norms]
     details = [_only(s, lambda setting: setting.blending == "paste") for s in weightings[:1]]
     plan = found[0][1].plan
