@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -91,3 +92,16 @@ def test_images_that_cannot_be_packed_are_an_output_error(tmp_path: Path) -> Non
     (tmp_path / "images.npy").mkdir()
     with pytest.raises(OutputError, match="it is a folder"):
         pack(sources, 8, tmp_path / "images.npy")
+
+
+def test_the_log_of_a_resumed_run_is_replaced_whole(tmp_path: Path) -> None:
+    from aleph.training.log import LossLog
+
+    log, before = tmp_path / "losses.jsonl", '{"step": 1}\n{"step": 2}\n{"step": 3'
+    log.write_text(before)
+    os.link(log, tmp_path / "as-a-kill-would-leave-it.jsonl")
+    with LossLog(tmp_path, 1) as resumed:
+        resumed.write(2, {"loss": 0.5}, 10.0)
+    assert (tmp_path / "as-a-kill-would-leave-it.jsonl").read_text() == before
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]

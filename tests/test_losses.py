@@ -93,3 +93,9 @@ def test_the_divergence_between_two_posteriors_is_that_of_torch() -> None:
     found = posterior_divergence(mean, log_variance, other, other_log)
     torch.testing.assert_close(found, expected)
     assert posterior_divergence(mean, log_variance, mean, log_variance).abs().max() < 1e-5
+
+
+def test_a_nan_is_never_the_lowest_loss() -> None:
+    nan, inf = float("nan"), float("inf")
+    total = torch.tensor([[nan, 2.0, 1.0], [inf, nan, 5.0], [3.0, 1.0, 2.0]])
+    assert lowest_first(total).tolist() == [[2, 1, 0], [2, 0, 1], [1, 2, 0]]

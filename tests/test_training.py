@@ -31,7 +31,7 @@ from aleph.training.batches import Batches
 from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
 from aleph.training.loop import Devices, Outcome, train
-from aleph.training.recipes.amortised import _Codes, _free_codes
+from aleph.training.recipes.amortised import _Codes, _unpaired_codes
 from aleph.training.recipes.dcgan import DCGANRecipe
 from aleph.training.recipes.ema import averaged_copy, decay_at, update_average
 from aleph.training.run import create_run, extend_run, read_run
@@ -678,7 +678,7 @@ def test_codes_that_belong_to_no_image_take_each_number_from_one_that_does() -> 
     wide = torch.zeros((12, 9))
     codes = _Codes(wide, wide - 20.0, whole, whole)
     step = Step.at(3, 0, SimpleNamespace(device=torch.device("cpu"), global_rank=0))  # type: ignore[arg-type]
-    mixed, guessed = _free_codes(codes, whole, step).split([6, 3])
+    mixed, guessed = _unpaired_codes(codes, whole, step).split([6, 3])
     assert torch.equal(mixed.sort(dim=0).values, whole.sort(dim=0).values)
     assert not (mixed == whole).all(dim=1).any()
     torch.testing.assert_close(guessed, torch.zeros(3, 9), atol=1e-3, rtol=0)
