@@ -25,6 +25,7 @@ BENCHMARKS = {
     "photo-size": "photos.photo_size",
     "faces-found": "photos.faces_found",
     "damage": "photos.damage_found",
+    "mask-growth": "photos.mask_growth",
     "classical-fill": "photos.classical_fill",
     "unexplained": "photos.unexplained",
     "page": "serving.page",

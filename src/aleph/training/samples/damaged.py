@@ -19,6 +19,9 @@ from aleph.training.samples.strokes import Mask
 DAMAGE, INTACT, UNSURE = 1, 0, 255
 """Values of a sample's label."""
 
+_PLAIN = 0.3
+"""Share of pictures that are taken as they are: new, in colour, sharp."""
+
 _MOST = 0.6
 """Share of a sample that damage covers, at most."""
 
@@ -56,7 +59,7 @@ class Damager:
         intact: Share of pictures that stay intact.
     """
 
-    def __init__(self, side: int, artefacts: Artefacts | None = None, intact: float = 0.5) -> None:
+    def __init__(self, side: int, artefacts: Artefacts | None = None, intact: float = 0.6) -> None:
         self.side = side
         self.artefacts = artefacts
         self.intact = intact
@@ -99,11 +102,12 @@ class Damager:
         if rng.random() < 0.33:
             for _ in range(int(rng.integers(1, 3))):
                 CONTENT[int(rng.integers(len(CONTENT)))](scene, rng)
-        print_, grain = aged(scene, rng)
+        plain = rng.random() < _PLAIN
+        print_, grain = (scene, 0.0) if plain else aged(scene, rng)
         if rng.random() < 0.12:
             print_ = bordered(print_, rng)
         chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
-        scan = Scan.draw(self.side, rng)
+        scan = Scan(0.0, None, 0.0, 0) if plain else Scan.draw(self.side, rng)
         while True:  # until enough of the picture is left
             laid = _laid(print_, [self._flaw(kind, rng) for kind in chosen], scan)
             if laid.opaque.mean() < _MOST:
