@@ -26,6 +26,8 @@ BENCHMARKS = {
     "faces-found": "photos.faces_found",
     "damage": "photos.damage_found",
     "classical-fill": "photos.classical_fill",
+    "outside": "photos.outside",
+    "outside-gallery": "photos.outside_gallery",
     "unexplained": "photos.unexplained",
     "page": "serving.page",
     "load": "serving.load",
