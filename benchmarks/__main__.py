@@ -27,6 +27,8 @@ BENCHMARKS = {
     "damage": "photos.damage_found",
     "mask-growth": "photos.mask_growth",
     "classical-fill": "photos.classical_fill",
+    "outside": "photos.outside",
+    "outside-gallery": "photos.outside_gallery",
     "unexplained": "photos.unexplained",
     "page": "serving.page",
     "load": "serving.load",

@@ -212,15 +212,25 @@ def test_the_transparent_pixels_are_missing_and_become_opaque() -> None:
 
 def test_with_another_mask_the_alpha_channel_is_left_alone() -> None:
     hole = some_hole(12, 16)
-    photo, _ = read_damaged(photo_with_alpha(~hole), hole)
+    erased = hole.copy()
+    erased[:6] = False
+    picture = photo_with_alpha(erased)
+    with pytest.warns(MaskWarning, match="transparent in the photo and stays so"):
+        photo, _ = read_damaged(picture, hole)
     assert photo.alpha is not None
-    assert np.array_equal(photo.alpha == 255, hole)
+    assert np.array_equal(photo.alpha == 0, erased)
 
 
-def test_a_half_transparent_rim_is_cut_half_way() -> None:
+def test_where_all_but_the_hole_is_transparent_there_is_nothing_to_go_by() -> None:
+    hole = some_hole(12, 16)
+    with pytest.raises(InputError, match="nothing to go by"):
+        read_damaged(photo_with_alpha(~hole), hole)
+
+
+def test_all_that_a_soft_eraser_has_touched_is_missing_and_becomes_opaque() -> None:
     picture = Image.fromarray(noise(1, 4)).convert("RGBA")
     picture.putalpha(Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)))
-    assert read_damaged(picture, "alpha")[1].tolist() == [[True, True, False, False]]
+    assert read_damaged(picture, "alpha")[1].tolist() == [[True, True, True, False]]
 
 
 @pytest.mark.parametrize("mask", ["alpha", Mask("alpha", grow=2)])

@@ -80,7 +80,7 @@ def test_a_frame_that_the_model_cannot_explain_is_dropped_and_the_user_told(
         result = inpainter(image, hole, steps=1)
     report = result.report()
     assert [frame["dropped"] for frame in report["frames"]] == [True, True]
-    assert report["regions"] == {"generated": 0.0, "classical": 1.0}
+    assert report["regions"]["continued"] == 1.0
     assert len(report["warnings"]) == 1
     assert np.array_equal(result.image[~hole], image[~hole])
     assert np.abs(result.image.astype(int) - image)[hole].mean() < 10  # still a good fill
@@ -118,7 +118,7 @@ def test_the_report_says_where_each_frame_lay_and_what_it_filled(tiny: Inpainter
         assert frame["losses"]["total"] > 0
         assert frame["unexplained"] > 0
     regions = report["regions"]
-    assert regions["generated"] + regions["classical"] == pytest.approx(1)
+    assert regions["generated"] + regions["continued"] == pytest.approx(1)
     assert 0.5 < regions["generated"] < 1
 
 

@@ -1,4 +1,4 @@
-"""PSNR of the fill that is used outside any frame, against OpenCV's classical fills.
+"""PSNR of the smooth fill of what no frame covers, against OpenCV's classical fills.
 
     python -m benchmarks classical-fill
 
@@ -15,7 +15,7 @@ import numpy as np
 from skimage import data
 
 from aleph.arrays import Hole, Pixels
-from aleph.blending.compose import compose
+from aleph.blending.compose import Outside, compose
 from aleph.evaluation.classical import classical_fill
 
 SIDE, COUNT = 240, 36
@@ -45,7 +45,9 @@ def cases() -> list[tuple[int, Pixels, Hole]]:
 def main() -> None:
     """Fill, measure, print."""
     fills: dict[str, Callable[[Pixels, Hole], Pixels]] = {
-        "aleph": lambda image, hole: compose(image, hole, [], [[]], grain=False)[0],
+        "aleph": lambda image, hole: compose(
+            image, hole, [], [[]], grain=False, outside=Outside(texture=False)
+        )[0],
         "navier-stokes": lambda image, hole: classical_fill("navier-stokes", image, hole),
         "telea": lambda image, hole: classical_fill("telea", image, hole),
     }

@@ -101,7 +101,7 @@ def group() -> Pixels:
     rocket: Pixels = data.rocket()[:360]  # type: ignore[no-untyped-call]
     sheet = cv2.resize(rocket, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     sheet += np.random.default_rng(0).normal(0, 3.0, (height, width, 1)).astype(np.float32)
-    source, cut = portrait().astype(np.float32), _cut_out()
+    source, cut = portrait().astype(np.float32), cut_out()
     for place in GROUP:
         matrix = _onto(place)
         shrink = max(1.0, IN_PORTRAIT.side / place.side)
@@ -115,7 +115,7 @@ def group() -> Pixels:
     return np.clip(np.rint(sheet), 0, 255).astype(np.uint8)
 
 
-def _cut_out() -> NDArray[np.float32]:
+def cut_out() -> NDArray[np.float32]:
     """Return the alpha of head and shoulders in the portrait."""
     canvas = np.zeros((512, 512), np.float32)
     cv2.ellipse(canvas, (226, 104), (82, 96), 0, 0, 360, 1.0, -1)

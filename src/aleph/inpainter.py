@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from aleph.arrays import Hole, Pixels
-from aleph.blending.compose import compose
-from aleph.config import Arithmetic, check_whole
+from aleph.blending.compose import Outside, compose
+from aleph.blending.surroundings import OnPiece
+from aleph.blending.texture import texture_available
+from aleph.config import Arithmetic, OutsideFill, check_choice, check_whole
 from aleph.damage.auto import read_damaged_photo
 from aleph.errors import FrameWarning, InputError, warn
-from aleph.frames.detect import Finder, load_finder
+from aleph.frames.detect import Detection, Finder, load_finder
 from aleph.frames.frame import Frame, with_curve
 from aleph.frames.placement import Placement
 from aleph.frames.request import EyesLike, FrameLike, FrameRequest, read_request
@@ -27,6 +29,7 @@ from aleph.inpainting import Candidate, Inpainting
 from aleph.masks.read import MaskLike
 from aleph.models.model import Model
 from aleph.models.zoo import DEFAULT_MODEL, load_model
+from aleph.photo.extend import ExtendLike
 from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
 from aleph.photo.tone import ToneCurve, measure_tone_curve
@@ -108,17 +111,20 @@ class Inpainter:
     def __call__(
         self,
         image: PhotoLike,
-        mask: MaskLike,
+        mask: MaskLike | None = None,
         *,
         preset: str = "balanced",
         frame: FrameLike = "auto",
         eyes: Sequence[EyesLike] | None = None,
         grain: bool = True,
+        outside: OutsideFill = "texture",
+        extend: ExtendLike | None = None,
         candidates: int = 1,
         seed: int | None = None,
         seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
+        on_piece: OnPiece | None = None,
         record: bool = True,
         **overrides: Any,  # noqa: ANN401 - fields of SearchConfig, checked there
     ) -> Inpainting:
@@ -128,6 +134,7 @@ class Inpainter:
             image: uint8 array (H, W, 3) or (H, W), PIL image, path, or `Photo`. Never changed.
             mask: Boolean or uint8 array (H, W), nonzero = missing; PIL image or path, 128 and up =
                 missing; `alpha`, transparent = missing; the name of a generated mask; or a `Mask`.
+                None if nothing but what `extend` adds is missing.
             preset: `fast`, `balanced`, `thorough` or `yeh2017`.
             frame: Where the model's frame lies: `auto` (what the model's detector finds, or without
                 one the largest square over the hole), `face` (nothing but what it finds), `whole`
@@ -135,11 +142,16 @@ class Inpainter:
             eyes: Faces to fill, in place of `frame`: x1, y1, x2, y2 in pixels of each one's eyes,
                 the one at the left of the upright face first.
             grain: Whether the surroundings' grain is added where an enlarged frame lacks it.
+            outside: How the part of the hole is filled that no frame covers: `texture` continues
+                the texture of its surroundings, `smooth` does not.
+            extend: By how much the picture is widened at its sides, as `left=200,top=10%` or a
+                mapping; what is new is missing. Frames and eyes are given in the old picture.
             candidates: Number of different fills to return, best first.
             seed: Seed of the random starts, of the grain and of a generated mask; 0 by default.
             seeds: The same as a list of one, as `batch` takes it.
             on_step: Called with every `SearchStep`; what it raises ends the search.
             on_frames: Called once before each search with the frame of each of its rows.
+            on_piece: Called with the pixels continued so far and all; what it raises ends the fill.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
                 More `steps` than the preset has lower the step size of a search from the encoder's
@@ -152,25 +164,28 @@ class Inpainter:
             FrameWarning: if no frame was found, so that the hole was filled classically.
         """
         return self.batch(
-            [image], [mask], preset=preset, frame=frame, eyes=eyes, grain=grain,
-            candidates=candidates, seed=seed, seeds=seeds, on_step=on_step, on_frames=on_frames,
-            record=record, **overrides,
+            [image], [mask], preset=preset, frame=frame, eyes=eyes, grain=grain, outside=outside,
+            extend=extend, candidates=candidates, seed=seed, seeds=seeds, on_step=on_step,
+            on_frames=on_frames, on_piece=on_piece, record=record, **overrides,
         )[0]  # fmt: skip
 
     def batch(
         self,
         images: Sequence[PhotoLike],
-        masks: Sequence[MaskLike],
+        masks: Sequence[MaskLike | None],
         *,
         preset: str = "balanced",
         frame: FrameLike = "auto",
         eyes: Sequence[EyesLike] | None = None,
         grain: bool = True,
+        outside: OutsideFill = "texture",
+        extend: ExtendLike | None = None,
         candidates: int = 1,
         seed: int | None = None,
         seeds: Sequence[int] | None = None,
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
+        on_piece: OnPiece | None = None,
         on_result: OnResult | None = None,
         record: bool = False,
         **overrides: Any,  # noqa: ANN401
@@ -180,10 +195,7 @@ class Inpainter:
         Args:
             images: Pictures of any sizes.
             masks: One per picture.
-            preset: As for one picture.
-            frame: As for one picture, the same for all.
-            eyes: As for one picture, the same for all.
-            grain: As for one picture.
+            preset: As for one picture, like all that is not named here, and the same for all.
             candidates: Fills per picture.
             seed: One for all pictures; 0 by default.
             seeds: One per picture, in place of `seed`.
@@ -194,18 +206,18 @@ class Inpainter:
             **overrides: As for one picture.
 
         Returns:
-            One `Inpainting` per picture, in order.
-
-        Raises and warns as for one picture.
+            One `Inpainting` per picture, in order. Raises and warns as for one picture.
         """
         settings = resolve_settings(preset, self.model.config.kind, **overrides)
         seeds = _seeds(len(images), seed, seeds)
         _check_call(len(images), len(masks), seeds, candidates)
         request = read_request(frame, eyes)
         note = step_size_note(preset, self.model.config.kind, settings)
-        order = _Order(preset, settings, note, candidates, grain, record, on_step, on_frames)
+        order = _Order(
+            preset, settings, note, candidates, grain, outside, record, on_step, on_frames, on_piece
+        )
         jobs = [
-            self._read(number, image, mask, seed, request)
+            self._read(number, image, mask, seed, request, extend)
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
         ]
         results: list[Inpainting] = []
@@ -219,16 +231,36 @@ class Inpainter:
         return results
 
     def _read(
-        self, number: int, image: PhotoLike, mask: MaskLike, seed: int, request: FrameRequest
+        self,
+        number: int,
+        image: PhotoLike,
+        mask: MaskLike | None,
+        seed: int,
+        request: FrameRequest,
+        extend: ExtendLike | None,
     ) -> _DamagedPhoto:
-        photo, hole = read_damaged_photo(image, mask, seed)
+        photo, hole = read_damaged_photo(image, mask, seed, extend=extend)
+        request = request.shifted(*photo.origin)
+        unknown = hole if photo.unseen is None else hole | photo.unseen
+        found: list[Detection] = []
         find = self._finder() if request.searches else None
-        chosen = select_frames(photo.pixels, hole, request, self.model.config, find)
-        curve = measure_tone_curve(photo.pixels, hole)
+
+        def looked_for(pixels: Pixels, hole: Hole) -> list[Detection]:
+            assert find is not None
+            found.extend(find(pixels, hole))
+            return found
+
+        chosen = select_frames(
+            photo.pixels, unknown, request, self.model.config, looked_for if find else None
+        )
+        curve = measure_tone_curve(photo.pixels, unknown)
         toned = [
-            replace(one, frame=with_curve(one.frame, photo.pixels, hole, curve)) for one in chosen
+            replace(one, frame=with_curve(one.frame, photo.pixels, unknown, curve))
+            for one in chosen
+            if hole[one.frame.region].any()
         ]
-        return _DamagedPhoto(number, photo, hole, toned, seed, curve)
+        faces = [frame.placement for frame in found]
+        return _DamagedPhoto(number, photo, hole, toned, faces, seed, curve)
 
     def _finder(self) -> Finder | None:
         """Return the model's detector; loaded when it is first needed."""
@@ -273,6 +305,7 @@ class Inpainter:
         count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
+        outside = job.outside(order, judged)
         images = compose(
             job.photo.pixels,
             job.hole,
@@ -282,6 +315,7 @@ class Inpainter:
             grain=order.grain,
             seed=job.seed,
             curve=job.curve,
+            outside=outside,
         )
         return Inpainting(
             candidates=[
@@ -308,6 +342,7 @@ class Inpainter:
             _photo=job.photo,
             _grain=order.grain,
             _curve=job.curve,
+            _outside=outside,
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,
         )
@@ -382,9 +417,14 @@ class _Order:
     note: str | None
     candidates: int
     grain: bool
+    outside: OutsideFill
     record: bool
     on_step: OnStep | None
     on_frames: OnFrames | None
+    on_piece: OnPiece | None
+
+    def __post_init__(self) -> None:
+        check_choice("fill of what no frame covers", self.outside, OutsideFill)
 
     @property
     def starts(self) -> int:
@@ -400,8 +440,20 @@ class _DamagedPhoto:
     photo: Photo
     hole: Hole
     chosen: list[FrameCandidate]
+    faces: list[Placement]
     seed: int
     curve: ToneCurve | None
+
+    def outside(self, order: _Order, judged: Sequence[FrameCandidate]) -> Outside:
+        """Return how what no frame covers is filled.
+
+        Faces that were found are no source of texture, but for those that the search has shown to
+        be none.
+        """
+        none = [chosen.frame.placement for chosen in judged if chosen.dropped]
+        faces = [place for place in self.faces if place not in none]
+        texture = order.outside == "texture" and texture_available()
+        return Outside(texture, self.photo.unseen, faces, order.on_piece)
 
 
 def _said_of(judged: Sequence[FrameCandidate]) -> list[str]:

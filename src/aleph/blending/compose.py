@@ -1,9 +1,9 @@
-"""Composing: generated frames and the classical fill, brought together at the photo's own size.
+"""Composing: generated frames and their surroundings, brought together at the photo's own size.
 
 The hole is filled rectangle by rectangle, so that memory grows with the hole and its frames and not
-with the photo. In each the guess is made first: G(ẑ) of the frames, enlarged, and what no frame
-covers from the classical fill, one fading into the other. Then one blend carries the photo's own
-detail into it, so that nothing shows where the one ends and the other begins.
+with the photo. First comes what the frames cover: G(ẑ), enlarged, is the guess, and one blend
+carries the photo's own detail into it. Then what they do not cover is continued from what lies
+around it, the frames' fill among it, so that nothing shows where the one ends and the other begins.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from aleph.arrays import Floats, Hole, Pixels, Region, known_mean, rounded
+from aleph.arrays import Floats, Hole, Pixels, Region, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
+from aleph.blending.regions import Tile, overlap, padded, rectangles, split, whole, within
+from aleph.blending.smooth import SmoothFill
+from aleph.blending.surroundings import Around, OnPiece, fill_surroundings
+from aleph.blending.texture import texture_available
 from aleph.blending.toning import tone_fill
 from aleph.config import Blending
-from aleph.frames.frame import KNOWN_SHARE, Frame
+from aleph.frames.frame import Frame
+from aleph.frames.placement import Placement
 from aleph.photo.tone import ToneCurve
 
 _AT_ONCE = 1 << 21
@@ -32,39 +35,48 @@ _TILE = 1024
 """Side in pixels of the pieces of a larger rectangle; half of it where there are several frames,
 for a piece is blended as suits that frame which has most of its hole."""
 
-_CELL = 32
-"""Side in pixels of the cells by which the hole is parted: holes further apart are filled apart."""
-
 _NEAREST = 0.2
 """Distance from its centre, in its sides, over which a frame yields to a nearer one."""
 
 _CONTEXT = 96
 """Pixels around a rectangle in which the grain is measured."""
 
-_COARSE = 1 << 18
-"""Pixels at which a rectangle is filled classically, at most."""
+_SMOOTH_SCALE = 4.0
+"""Scale of the detail that the smooth fill lacks in pixels; coarser it would be made up."""
 
-_LEAST_FACTOR = 8
-"""Factor by which a rectangle is shrunk for it, at least."""
+_SEEN = 0.5
+"""How far a frame must be seen in a pixel to fill it; where less, its surroundings go on."""
 
-_MEMORY = 1.25
-"""1/κ of the blend that carries the finer detail over, in pixels of the shrunk rectangle."""
+_TRACE = 1e-3
+"""How far a frame must be seen in a pixel to be taken into account there."""
 
-_CLASSICAL_SCALE = 4.0
-"""Scale of the detail that the classical fill lacks in pixels; coarser it would be made up."""
+_FAR = 0.02
+"""Distance from known pixels, in the photo's longer side, beyond which a fill is a guess."""
+
+_FAR_PIXELS = 16
+"""The same in pixels, at least."""
+
+_FACE = ((0.5, 0.5), (0.4, 0.5))
+"""Centre and half axes of the ellipse in a frame, in its sides, that is never copied elsewhere."""
 
 
 @dataclass(frozen=True)
-class _Tile:
-    """What is filled in one piece.
+class Outside:
+    """How that part of a hole is filled which no frame covers.
 
     Attributes:
-        seen: The rectangle of the photo that is looked at.
-        filled: The rectangle whose hole is filled, inside the other.
+        texture: Whether its surroundings' texture is continued; if not, it is filled smoothly.
+        unseen: Boolean (H, W), what is unknown though not in the hole: transparent pixels.
+        faces: Frames beside those that are filled from, in which nothing may be copied.
+        on_piece: Called with the pieces that are done and all of them; what it raises ends it.
+        filled: uint8 (H, W, 3), a fill that is there already, whose outside is to be taken.
     """
 
-    seen: Region
-    filled: Region
+    texture: bool = True
+    unseen: Hole | None = None
+    faces: Sequence[Placement] = ()
+    on_piece: OnPiece | None = None
+    filled: Pixels | None = None
 
 
 def compose(
@@ -77,6 +89,7 @@ def compose(
     grain: bool = True,
     seed: int = 0,
     curve: ToneCurve | None = None,
+    outside: Outside = Outside(),
 ) -> list[Pixels]:
     """Fill the hole of a photo from what was generated in its frames.
 
@@ -87,57 +100,134 @@ def compose(
         generated: For each fill that is asked for, G(ẑ) of every frame, float (R, R, 3), 0 to 255.
         blending: How they are put into the hole.
         grain: Whether the grain of the surroundings is added where an enlarged frame lacks it.
-        seed: Of the grain.
+        seed: Of the grain and the texture; the k-th fill has the texture of seed + k.
         curve: The photo's tone curve, if it is monochrome.
+        outside: How the part is filled that no frame covers.
 
     Returns:
         For each, a new uint8 (H, W, 3), equal to `pixels` wherever `hole` is False.
     """
     fills = [np.array(pixels) for _ in generated]
-    for number, rectangle in enumerate(_rectangles(hole, len(frames))):
-        part = _Part(pixels, hole, rectangle, frames, blending, grain)
+    unknown = hole if outside.unseen is None else hole | outside.unseen
+    texture = outside.texture and texture_available()
+    left = np.zeros_like(hole)
+    for number, rectangle in enumerate(_parts(hole, frames)):
+        part = _Part(pixels, hole, unknown, rectangle, frames, blending, grain, texture)
         for place, tile in enumerate(part.tiles()):
+            if texture:
+                left[tile.filled] = _uncovered(part, tile)
+            if (left[tile.filled] == hole[tile.filled]).all():
+                continue
             painter = _Painter(part, tile, np.random.default_rng([seed, number, place, 0x6A11]))
             for fill, images in zip(fills, generated, strict=True):
                 painter.fill(fill, images)
     for fill in fills:
         tone_fill(fill, hole, frames, curve)
+    if left.any() and outside.filled is not None:
+        for fill in fills:
+            fill[left] = outside.filled[left]
+    elif left.any():
+        around = Around(unknown & ~hole, _barred(frames, outside.faces, hole.shape))
+        for number, fill in enumerate(fills):
+            fill_surroundings(fill, left, around, seed=seed + number, on_piece=outside.on_piece)
+            tone_fill(fill, left, [], curve)
     return fills
 
 
-def generated_share(hole: Hole, frames: Sequence[Frame]) -> float:
-    """Return which share of the hole is filled by what was generated, 0 to 1."""
-    total = 0.0
-    for region in _rectangles(hole, len(frames)):
-        for tile in _split(region, 0, _AT_ONCE, _TILE):
-            there = hole[tile.filled]
-            total += float(_weights(frames, tile.filled).sum(axis=0)[there].sum())
-    return min(1.0, total / max(1, int(hole.sum())))
+@dataclass(frozen=True)
+class Shares:
+    """What a hole was filled from, in shares of it.
+
+    Attributes:
+        generated: By the model.
+        continued: From its surroundings.
+        guessed: That part of the latter which lies far from all that is known: more than 2 % of
+            the photo's longer side, and 16 pixels.
+    """
+
+    generated: float
+    continued: float
+    guessed: float
+
+
+def filled_shares(hole: Hole, frames: Sequence[Frame]) -> Shares:
+    """Return which shares of a hole are filled from what."""
+    total = max(1, int(hole.sum()))
+    generated, guessed = 0.0, 0
+    far = max(_FAR_PIXELS, _FAR * max(hole.shape))
+    for region in _parts(hole, frames):
+        left = hole[region].copy()
+        for tile in split(region, 0, _AT_ONCE, _TILE):
+            covered = _weights(frames, tile.filled).sum(axis=0)
+            generated += float(covered[hole[tile.filled]].sum())
+            left[within(tile.filled, region)] &= covered < _SEEN
+        distance = cv2.distanceTransform(left.astype(np.uint8), cv2.DIST_L2, 5)
+        guessed += int((left & (distance > far)).sum())
+    share = min(1.0, generated / total)
+    return Shares(share, 1.0 - share, min(1.0 - share, guessed / total))
+
+
+def _parts(hole: Hole, frames: Sequence[Frame]) -> list[Region]:
+    """Return the rectangles that are filled by themselves; a small photo is one."""
+    if len(frames) <= 1 and hole.size <= _AT_ONCE:
+        return [whole(hole)]
+    return rectangles(hole)
+
+
+def _uncovered(part: _Part, tile: Tile) -> Hole:
+    """Return what of a tile's hole no frame fills, (h, w) of what the tile fills."""
+    there = part.hole[tile.filled]
+    if part.whole:
+        return np.zeros_like(there)
+    return np.asarray(there & (_weights(part.frames, tile.filled).sum(axis=0) < _SEEN))
+
+
+def _barred(frames: Sequence[Frame], faces: Sequence[Placement], size: tuple[int, int]) -> Hole:
+    """Return the ellipses of all faces: they are no source of texture."""
+    canvas = np.zeros(size, np.uint8)
+    turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    (x, y), (across, down) = _FACE
+    outline = np.stack([x + across * np.cos(turn), y + down * np.sin(turn)], axis=1)
+    for place in [*(frame.placement for frame in frames if not frame.whole), *faces]:
+        cv2.fillPoly(canvas, [np.rint(place.points(outline)).astype(np.int32)], 1)
+    return canvas.astype(bool)
 
 
 class _Part:
-    """A rectangle of the photo with all that is the same in its tiles."""
+    """A rectangle of the photo with all that is the same in its tiles.
+
+    `cut` says that the frames do not fade into the smooth fill: where they end, another fill goes
+    on from them.
+    """
 
     def __init__(
         self,
         pixels: Pixels,
         hole: Hole,
+        unknown: Hole,
         rectangle: Region,
         frames: Sequence[Frame],
         blending: Blending,
         grain: bool,
+        cut: bool,
     ) -> None:
-        self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
-        self.frames = [f for f in frames if _overlap(f.region, rectangle)]
-        self.numbers = [n for n, f in enumerate(frames) if _overlap(f.region, rectangle)]
+        self.pixels, self.rectangle, self.cut = pixels, rectangle, cut
+        self.hole, self.unknown = hole, unknown
+        self.frames = [f for f in frames if overlap(f.region, rectangle)]
+        self.numbers = [n for n, f in enumerate(frames) if overlap(f.region, rectangle)]
         self.blending, self.grain = blending, grain
 
     @cached_property
-    def coarse(self) -> _Coarse:
-        """The classical fill of the rectangle; made when it is first needed."""
-        return _Coarse(self.pixels, self.hole, self.rectangle)
+    def coarse(self) -> SmoothFill:
+        """The smooth fill of the rectangle; made when it is first needed."""
+        return SmoothFill(self.pixels, self.unknown, self.rectangle)
 
-    def tiles(self) -> Iterator[_Tile]:
+    @property
+    def whole(self) -> bool:
+        """Whether one frame is all of the photo."""
+        return len(self.frames) == 1 and self.frames[0].whole
+
+    def tiles(self) -> Iterator[Tile]:
         """Yield the tiles that have missing pixels."""
         side = max((frame.placement.side for frame in self.frames), default=0.0)
         margin = min(max(64.0, 3 * side / FORGETTING), 512.0)
@@ -145,7 +235,7 @@ class _Part:
             margin = 512.0
         alone = len(self.frames) <= 1
         at_once, tile_side = (_AT_ONCE, _TILE) if alone else (_TILE**2 // 4, _TILE // 2)
-        for tile in _split(self.rectangle, round(margin), at_once, tile_side):
+        for tile in split(self.rectangle, round(margin), at_once, tile_side):
             if self.hole[tile.filled].any():
                 yield tile
 
@@ -153,25 +243,24 @@ class _Part:
 class _Painter:
     """Fills a tile; what does not depend on what was generated is prepared once."""
 
-    def __init__(self, part: _Part, tile: _Tile, rng: np.random.Generator) -> None:
+    def __init__(self, part: _Part, tile: Tile, rng: np.random.Generator) -> None:
         self.part, self.tile = part, tile
-        self.hole, self.image = part.hole[tile.seen], part.pixels[tile.seen]
-        whole = len(part.frames) == 1 and part.frames[0].whole
-        self.weights = None if whole else _weights(part.frames, tile.seen)
+        self.hole, self.image = part.unknown[tile.seen], part.pixels[tile.seen]
+        self.weights = None if part.whole else _weights(part.frames, tile.seen)
         self.covered = np.ones(self.hole.shape, np.float32)
         if self.weights is not None:
             self.covered = self.weights.sum(axis=0)
+        self.shown = (self.covered > _TRACE).astype(np.float32) if part.cut else self.covered
         inside = self.covered[self.hole]
-        classical, generated = (inside < 1 - 1e-3).any(), (inside > 1e-3).any()
+        smooth, generated = (inside < 1 - _TRACE).any(), (inside > _TRACE).any()
         main = max(part.frames, key=lambda f: _shared(f, part.hole, tile.seen), default=None)
         self.scale = main.scale if main is not None and generated else 1.0
         self.own_spots = self._measured(self.scale)
-        self.classical_spots = self._measured(_CLASSICAL_SCALE) if classical else []
+        self.smooth_spots = self._measured(_SMOOTH_SCALE) if smooth else []
         self.clean = self._cleaned()
-        self.classical: Pixels | None = None
-        if classical:
-            guess = part.coarse.guess(tile.seen)
-            self.classical = part.coarse.blender(tile.seen)(self.clean, guess)
+        self.smooth: Pixels | None = None
+        if smooth:
+            self.smooth = part.coarse(self.clean, tile.seen)
         self.blender: Blender | None = None
         if main is not None and generated:
             self.blender = Blender(self.hole, part.blending, side=main.placement.side)
@@ -181,12 +270,12 @@ class _Painter:
         """Measure the grain around the tile that enlarging by a scale loses."""
         if not self.part.grain or scale <= 1:
             return []
-        around = _padded(self.tile.seen, _CONTEXT, self.part.hole.shape)
-        return measure_grain(self.part.pixels[around], self.part.hole[around], scale)
+        around = padded(self.tile.seen, _CONTEXT, self.part.hole.shape)
+        return measure_grain(self.part.pixels[around], self.part.unknown[around], scale)
 
     def _cleaned(self) -> Pixels:
         """Return the tile without its grain where grain will be added; any value in the hole."""
-        spots = self.own_spots or self.classical_spots
+        spots = self.own_spots or self.smooth_spots
         if not spots:
             return self.image
         guess = rounded(self.part.coarse.guess(self.tile.seen))
@@ -201,7 +290,7 @@ class _Painter:
         texture = None
         for spots, scale, share in (
             (self.own_spots, self.scale, self.covered),
-            (self.classical_spots, _CLASSICAL_SCALE, 1 - self.covered),
+            (self.smooth_spots, _SMOOTH_SCALE, 1 - self.covered),
         ):
             if spots:
                 strength = (grain_share(self.hole, scale) * share)[:, :, None]
@@ -215,161 +304,32 @@ class _Painter:
             own = [images[number] for number in self.part.numbers]
             painted = self.blender(self.clean, self._guess(own))
         else:
-            assert self.classical is not None
-            painted = self.classical
+            assert self.smooth is not None
+            painted = self.smooth
         if self.texture is not None:
             painted = rounded(painted + self.texture)
-        rows, columns = self.tile.filled
-        top, left = rows.start - self.tile.seen[0].start, columns.start - self.tile.seen[1].start
-        core = painted[
-            top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
-        ]
+        core = painted[within(self.tile.filled, self.tile.seen)]
         there = self.part.hole[self.tile.filled]
         fill[self.tile.filled][there] = core[there]
 
     def _guess(self, images: Sequence[Floats]) -> Floats:
-        """Return what the frames show, and the classical fill where there is none."""
+        """Return what the frames show, and the smooth fill where there is none."""
         frames, seen = self.part.frames, self.tile.seen
         if self.weights is None:
             return frames[0].back(images[0], seen)
-        base = self.clean if self.classical is None else self.classical
-        guess = base * (1.0 - self.covered)[:, :, None]
+        base = self.clean if self.smooth is None else self.smooth
+        guess = base * (1.0 - self.shown)[:, :, None]
         for frame, image, weight in zip(frames, images, self.weights, strict=True):
             if weight.any():
-                guess += frame.back(image, seen) * weight[:, :, None]
+                share = weight * (self.shown / np.maximum(self.covered, 1e-6))
+                guess += frame.back(image, seen) * share[:, :, None]
         return np.asarray(guess, np.float32)
-
-
-class _Coarse:
-    """The classical fill of a rectangle: a membrane at a reduced size, finer detail on top of it.
-
-    A membrane spans the widest holes without inventing anything; what is finer than the reduced
-    size is carried over from the known pixels as smoothly as by a thin plate. On 36 holes in four
-    photographs (strokes of 2 to 6 and of 10 to 23 pixels, ellipses of 60 to 140) that gave 26.6,
-    21.8 and 19.8 dB, OpenCV's Navier-Stokes 25.7, 20.4 and 18.3, its Telea 25.3, 20.5 and 18.1
-    (`python -m benchmarks classical-fill`).
-    """
-
-    def __init__(self, pixels: Pixels, hole: Hole, rectangle: Region) -> None:
-        self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
-        height, width = (span.stop - span.start for span in rectangle)
-        least = max(_LEAST_FACTOR, int(np.ceil(np.sqrt(height * width / _COARSE))))
-        self.factor = min(max(1, min(height, width) // 4), least)
-        mean, share = _shrunk(pixels, hole, rectangle, self.factor)
-        small = rounded(mean)
-        level = np.broadcast_to(np.float32(128), small.shape)
-        self.small = Blender(share < KNOWN_SHARE, "poisson")(small, level)
-
-    def blender(self, region: Region) -> Blender:
-        """Return what carries the finest detail over into a region's hole."""
-        side = FORGETTING * _MEMORY * self.factor
-        return Blender(self.hole[region], "matern", FORGETTING, side, softening=0.0)
-
-    def guess(self, region: Region) -> Floats:
-        """Enlarge what belongs to a region, which may reach beyond the rectangle."""
-        factor, spans = self.factor, []
-        for span, own, length in zip(region, self.rectangle, self.small.shape[:2], strict=True):
-            first = (span.start - own.start) // factor - 2
-            last = -(-(span.stop - own.start) // factor) + 2
-            spans.append((np.arange(first, last).clip(0, length - 1), first))
-        (rows, top), (columns, left) = spans
-        part = self.small[np.ix_(rows, columns)].astype(np.float32)
-        size = (part.shape[1] * factor, part.shape[0] * factor)
-        large = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
-        y = region[0].start - self.rectangle[0].start - top * factor
-        x = region[1].start - self.rectangle[1].start - left * factor
-        height, width = (span.stop - span.start for span in region)
-        return np.asarray(large[y : y + height, x : x + width], np.float32)
-
-
-def _shrunk(
-    pixels: NDArray[np.uint8], hole: Hole, rectangle: Region, factor: int
-) -> tuple[Floats, Floats]:
-    """Average the known pixels of blocks: (h, w, C) means, (h, w) known shares; strip by strip."""
-    rows, columns = rectangle
-    means, shares = [], []
-    strip = factor * max(1, 256 // factor)
-    for top in range(rows.start, rows.stop, strip):
-        part = (slice(top, min(top + strip, rows.stop)), columns)
-        known = (~hole[part]).astype(np.float32)[:, :, None]
-        stack = np.concatenate([pixels[part] * known, known], axis=2)
-        height, width = stack.shape[:2]
-        stack = np.pad(stack, ((0, -height % factor), (0, -width % factor), (0, 0)), "edge")
-        size = (stack.shape[1] // factor, stack.shape[0] // factor)
-        small = cv2.resize(stack, size, interpolation=cv2.INTER_AREA)
-        shares.append(small[:, :, -1])
-        means.append(known_mean(small[:, :, :-1], small[:, :, -1]))
-    return np.concatenate(means), np.concatenate(shares)
-
-
-def _rectangles(hole: Hole, frames: int) -> list[Region]:
-    """Return rectangles that hold the hole, each filled by itself."""
-    height, width = hole.shape
-    if frames <= 1 and hole.size <= _AT_ONCE:
-        return [(slice(0, height), slice(0, width))]
-    padded = np.pad(hole, ((0, -height % _CELL), (0, -width % _CELL)))
-    rows, columns = padded.shape[0] // _CELL, padded.shape[1] // _CELL
-    touched = np.asarray(padded.reshape(rows, _CELL, columns, _CELL).any(axis=(1, 3)), np.uint8)
-    cells: NDArray[Any] = cv2.dilate(touched, np.ones((3, 3), np.uint8))
-    while True:  # what touches becomes one rectangle, which may touch others
-        count, _, boxes, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
-        full = np.zeros_like(cells)
-        for left, top, across, down, _ in boxes[1:count]:
-            full[top : top + down, left : left + across] = 1
-        if (full == cells).all():
-            break
-        cells = full
-    return [
-        (
-            slice(int(top) * _CELL, min(int(top + down) * _CELL, height)),
-            slice(int(left) * _CELL, min(int(left + across) * _CELL, width)),
-        )
-        for left, top, across, down, _ in boxes[1:count]
-    ]
-
-
-def _split(rectangle: Region, margin: int, at_once: int, side: int) -> Iterator[_Tile]:
-    """Cut a rectangle of more than `at_once` pixels into tiles that see `margin` beyond their own.
-
-    What they see stays inside the rectangle.
-    """
-    height, width = (span.stop - span.start for span in rectangle)
-    if height * width <= at_once:
-        yield _Tile(rectangle, rectangle)
-        return
-    for top in range(rectangle[0].start, rectangle[0].stop, side):
-        for left in range(rectangle[1].start, rectangle[1].stop, side):
-            filled = (
-                slice(top, min(top + side, rectangle[0].stop)),
-                slice(left, min(left + side, rectangle[1].stop)),
-            )
-            rows, columns = (
-                slice(max(span.start - margin, own.start), min(span.stop + margin, own.stop))
-                for span, own in zip(filled, rectangle, strict=True)
-            )
-            yield _Tile((rows, columns), filled)
-
-
-def _padded(region: Region, margin: int, size: tuple[int, int]) -> Region:
-    rows, columns = (
-        slice(max(span.start - margin, 0), min(span.stop + margin, length))
-        for span, length in zip(region, size, strict=True)
-    )
-    return rows, columns
 
 
 def _shared(frame: Frame, hole: Hole, rectangle: Region) -> int:
     """Count the missing pixels of a rectangle that lie under a frame."""
-    both = _overlap(frame.region, rectangle)
+    both = overlap(frame.region, rectangle)
     return 0 if both is None else int(np.count_nonzero(hole[both]))
-
-
-def _overlap(first: Region, second: Region) -> Region | None:
-    spans = [
-        slice(max(a.start, b.start), min(a.stop, b.stop))
-        for a, b in zip(first, second, strict=True)
-    ]
-    return None if any(s.start >= s.stop for s in spans) else (spans[0], spans[1])
 
 
 def _weights(frames: Sequence[Frame], region: Region) -> Floats:
@@ -381,7 +341,7 @@ def _weights(frames: Sequence[Frame], region: Region) -> Floats:
     alphas = np.zeros((len(frames), height, width), np.float32)
     claims = np.zeros_like(alphas)
     for number, frame in enumerate(frames):
-        both = _overlap(frame.region, region)
+        both = overlap(frame.region, region)
         if both is None:
             continue
         rows, columns = both

@@ -14,7 +14,7 @@ import typer
 from aleph import config
 from aleph.cli.options import AsJson, Device, Model, Quiet, Verbose, given, one_of, options_of
 from aleph.cli.pipes import check_stream, is_piped, is_stream, read_piped, write_to_stream
-from aleph.cli.progress import search_bar, show_log, warnings_said
+from aleph.cli.progress import fill_bar, search_bar, show_log, warnings_said
 from aleph.errors import InputError, MaskWarning, NothingFoundError
 from aleph.search.config import SearchConfig
 
@@ -91,6 +91,21 @@ Grain = Annotated[
     bool,
     typer.Option("--grain/--no-grain", help="Give the fill the grain of its surroundings."),
 ]
+OutsideFill = Annotated[
+    str,
+    typer.Option(
+        "--outside",
+        help="How what no frame covers is filled: texture: the surroundings' texture goes on; or "
+        "smooth.",
+    ),
+]
+Extend = Annotated[
+    str | None,
+    typer.Option(
+        help="Widen the picture, as left=200,top=10%: pixels or shares of its side, at left, top, "
+        "right or bottom; what is new is missing."
+    ),
+]
 Animate = Annotated[Path | None, typer.Option(help="Write the search as .gif, .webp or .mp4.")]
 MaxMegapixels = Annotated[
     float | None,
@@ -111,6 +126,7 @@ def inpaint(
     invert_mask: InvertMask = False,
     grow: Grow = None,
     sensitivity: Sensitivity = None,
+    extend: Extend = None,
     model: Model = None,
     preset: Preset = "balanced",
     blending: Blending = None,
@@ -121,6 +137,7 @@ def inpaint(
     frame: Frame = "auto",
     eyes: Eyes = None,
     grain: Grain = True,
+    outside: OutsideFill = "texture",
     animate: Animate = None,
     figure: Figure = None,
     max_megapixels: MaxMegapixels = None,
@@ -135,8 +152,8 @@ def inpaint(
     hole stays as it was. In a folder, pictures that are done already are skipped; the exit code is
     1 if one could not be filled. Options of the search that are not given are those of the preset.
     """
-    if mask is None and mask_color is None:
-        raise typer.BadParameter("say what is missing: --mask or --mask-color")
+    if mask is None and mask_color is None and extend is None:
+        raise typer.BadParameter("say what is missing: --mask, --mask-color or --extend")
     from aleph.frames.request import read_request
     from aleph.masks.read import Mask
     from aleph.photo.limits import Limits
@@ -144,19 +161,20 @@ def inpaint(
     show_log(verbose)
     config.check_choice("precision", precision, config.Arithmetic)
     read_request(frame, eyes)
-    marked_by = given(tolerance=tolerance, sensitivity=sensitivity)
+    marked_by = given(tolerance=tolerance, sensitivity=sensitivity, grow=grow)
     limits = Limits(**given(megapixels=max_megapixels))
     with warnings_said():
         source, marks = read_piped(image, mask, limits)
-    damage = Mask(marks, color=mask_color, invert=invert_mask, grow=grow, **marked_by)
+    marking = mask is not None or mask_color is not None
+    damage = Mask(marks, mask_color, invert=invert_mask, **marked_by) if marking else None
     load = given(name_or_path=model, device=device, precision=precision)
     options = given(preset=preset, blending=blending, frame=frame, eyes=eyes, grain=grain, **fields)
-    options |= {"candidates": candidates, "seed": seed}
-    task = _Task(source, damage, out, limits, load, options, as_json, quiet)
+    options |= {"outside": outside, "candidates": candidates, "seed": seed}
+    task = _Task(source, damage, extend, out, limits, load, options, as_json, quiet)
     if not image.is_dir():
         _inpaint_one(task, figure, animate)
-    elif figure or animate:
-        raise InputError("--figure and --animate show one picture: not a folder of them")
+    elif extend or figure or animate:
+        raise InputError("--extend, --figure and --animate are for one picture: not for a folder")
     else:
         _inpaint_folder(task)
 
@@ -167,7 +185,8 @@ class _Task:
 
     Attributes:
         image: A picture, or a folder of them.
-        mask: What is missing.
+        mask: What is missing; None if nothing but what --extend adds.
+        extend: By how much the picture is widened.
         out: Where the result goes.
         limits: How large a picture may be.
         load: Of `Inpainter.from_pretrained`.
@@ -177,7 +196,8 @@ class _Task:
     """
 
     image: PhotoLike
-    mask: Mask
+    mask: Mask | None
+    extend: str | None
     out: Path
     limits: Limits
     load: dict[str, Any]
@@ -208,7 +228,7 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     try:
         with warnings_said():
             photo, hole = read_damaged_photo(
-                task.image, task.mask, task.options["seed"], task.limits
+                task.image, task.mask, task.options["seed"], task.limits, task.extend
             )
     except NothingFoundError as nothing:
         _copy(task, nothing)
@@ -216,10 +236,12 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     if not streamed:
         check_photo_path(photo, task.out)
     inpainter = task.inpainter()
-    with warnings_said(), search_bar(task.quiet) as on_step:
+    with warnings_said(), fill_bar(task.quiet) as (on_step, on_piece):
         warnings.simplefilter("ignore", MaskWarning)  # said above
         record = animate is not None
-        result = inpainter(photo, hole, on_step=on_step, record=record, **task.options)
+        result = inpainter(
+            photo, hole, on_step=on_step, on_piece=on_piece, record=record, **task.options
+        )
     if streamed:
         write_to_stream(result.encode(task.out.suffix or ".png"), task.out)
     written = [] if streamed else result.save_all(task.out)
@@ -233,7 +255,8 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         typer.echo(json.dumps({**result.report(), "files": [str(path) for path in written]}))
     elif not task.quiet:
         names = ", ".join(map(str, [*([task.out] if streamed else []), *written]))
-        typer.echo(f"filled in {result.seconds:.1f} s: {names}", err=is_piped(task.out))
+        line = f"filled in {result.seconds:.1f} s, {result.sources}: {names}"
+        typer.echo(line, err=is_piped(task.out))
 
 
 def _copy(task: _Task, nothing: NothingFoundError) -> None:
@@ -257,6 +280,7 @@ def _inpaint_folder(task: _Task) -> None:
     assert isinstance(task.image, Path)
     if is_stream(task.out):
         raise InputError(f"the results of a folder need a folder, not '{task.out}'")
+    assert task.mask is not None  # without one there is --extend, which is refused for folders
     inpainter = task.inpainter()
     with Reporter(not task.quiet).progress("filling", transient=True) as advance:
 

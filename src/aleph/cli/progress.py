@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from aleph.blending.surroundings import OnPiece
     from aleph.search.latent import OnStep, SearchStep
 
 
@@ -38,6 +39,20 @@ def show_log(wanted: bool) -> None:
         handler.setFormatter(logging.Formatter("aleph: debug: %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.DEBUG)
+
+
+@contextmanager
+def fill_bar(quiet: bool) -> Iterator[tuple[OnStep, OnPiece]]:
+    """Show a bar of the search's steps, then of the pixels that are continued; yields both."""
+    from aleph.progress import Reporter
+
+    with Reporter(not quiet).progress("filling", transient=True) as advance:
+
+        def on_step(step: SearchStep) -> None:
+            lowest = step.losses["total"].nan_to_num(float("inf")).min()
+            advance(step.step, {"loss": float(lowest)}, step.steps)
+
+        yield on_step, lambda done, total: advance(done, total=total)
 
 
 @contextmanager

@@ -14,17 +14,20 @@ from aleph.errors import InputError, MaskWarning, NothingFoundError, shown, warn
 from aleph.masks.named import NAMED_MASKS
 from aleph.masks.read import (
     AUTO,
+    NOTHING_MISSING,
     Mask,
     MaskLike,
     check_hole,
+    check_seen,
     is_auto,
     read_damaged,
     read_hole,
     read_with_remarks,
     widened,
 )
+from aleph.photo.extend import ExtendLike, read_extension
 from aleph.photo.limits import Limits
-from aleph.photo.photo import Photo, PhotoLike
+from aleph.photo.photo import Photo, PhotoLike, read_photo
 
 FOUND_RIM = 2
 """Pixels by which what was found is widened (docs/damage.md)."""
@@ -77,19 +80,50 @@ def read_auto(mask: MaskLike) -> AutoMask | None:
 
 
 def read_damaged_photo(
-    image: PhotoLike, mask: MaskLike, seed: int = 0, limits: Limits | None = None
+    image: PhotoLike,
+    mask: MaskLike | None,
+    seed: int = 0,
+    limits: Limits | None = None,
+    extend: ExtendLike | None = None,
 ) -> tuple[Photo, Hole]:
     """Read a photo and its hole, for any mask that users may give, `auto` as well.
 
     A mask that does not cover the rim of the damage is used as it is, with a warning.
 
+    Args:
+        image: The photo.
+        mask: The mask; None if nothing but what `extend` adds is missing.
+        seed: Seed of a named mask.
+        limits: How large photo and mask may be.
+        extend: By how much the photo is widened; what is new is missing.
+
     Raises:
         NothingFoundError: if the mask is `auto` alone and no damage is found.
-        InputError: as `aleph.masks.read.read_damaged`.
+        InputError: as `aleph.masks.read.read_damaged`, or if the extension cannot be understood.
 
     Warns:
         MaskWarning: if the rim of the hole looks like damage.
     """
+    if extend is None:
+        if mask is None:
+            raise InputError(NOTHING_MISSING)
+        return _read_damaged(image, mask, seed, limits)
+    try:
+        if mask is None:
+            raise NothingFoundError(NOTHING_MISSING)
+        photo, hole = _read_damaged(image, mask, seed, limits)
+    except NothingFoundError:
+        photo = read_photo(image, limits=limits) if mask else read_with_remarks(image, limits)
+        hole = np.zeros(photo.shape, bool) if photo.missing is None else photo.missing
+    extension = read_extension(extend, photo.shape)
+    height, width = extension.size(photo.shape)
+    (limits or Limits()).check_size(width, height, "the widened photo")
+    return extension.photo(photo), extension.hole(hole)
+
+
+def _read_damaged(
+    image: PhotoLike, mask: MaskLike, seed: int, limits: Limits | None
+) -> tuple[Photo, Hole]:
     auto = read_auto(mask)
     if auto is None:
         photo, hole = read_damaged(image, mask, seed, limits)
@@ -108,6 +142,7 @@ def read_damaged_photo(
         where = "there" if auto.box else "in the photo"
         raise NothingFoundError(f"no damage was found {where}; a higher --sensitivity finds more")
     check_hole(hole)
+    check_seen(photo.unseen, hole)
     return photo, hole
 
 

@@ -35,6 +35,13 @@ class FrameRequest:
         """Whether frames are to be detected."""
         return not self.eyes and self.frame in ("auto", "face")
 
+    def shifted(self, across: int, down: int) -> FrameRequest:
+        """Return the same request for a photo whose origin moved by these pixels."""
+        frame = self.frame
+        if isinstance(frame, Placement):
+            frame = frame.shifted(across, down)
+        return FrameRequest(frame, tuple(eyes.shifted(across, down) for eyes in self.eyes))
+
 
 def read_request(frame: FrameLike = "auto", eyes: Sequence[EyesLike] | None = None) -> FrameRequest:
     """Read the options `frame` and `eyes`.

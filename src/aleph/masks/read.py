@@ -49,6 +49,9 @@ _MOST = 0.9
 """Share of missing pixels above which the mask is probably inverted."""
 
 
+NOTHING_MISSING = "nothing says what is missing: give a mask, or the colour painted over the damage"
+
+
 @dataclass(frozen=True, eq=False)
 class Mask:
     """A mask and how it is to be read.
@@ -93,9 +96,7 @@ class Mask:
                     f"the mask '{self.source}' holds no colours: give it or a mask colour, not both"
                 )
         elif self.source is None:
-            raise InputError(
-                "nothing says what is missing: give a mask, or the colour painted over the damage"
-            )
+            raise InputError(NOTHING_MISSING)
 
 
 def is_auto(source: str) -> bool:
@@ -126,7 +127,31 @@ def read_damaged(
     hole = read_hole(mask, photo.shape, seed, photo, limits)
     source = mask.source if isinstance(mask, Mask) else mask
     by_alpha = isinstance(source, str) and source == ALPHA
-    return (photo.opaque(hole) if by_alpha else photo), hole
+    photo = photo.opaque(hole) if by_alpha else photo
+    check_seen(photo.unseen, hole)
+    return photo, hole
+
+
+def check_seen(unseen: Hole | None, hole: Hole) -> None:
+    """Refuse a photo of which nothing is seen outside the hole; say what of a fill will not be.
+
+    Raises:
+        InputError: if all that is not in the hole is transparent.
+
+    Warns:
+        MaskWarning: if some of the hole is transparent.
+    """
+    if unseen is None:
+        return
+    if (hole | unseen).all():
+        raise InputError("all outside the mask is transparent: there is nothing to go by")
+    share = float(unseen[hole].mean())
+    if share > 0:
+        warn(
+            f"{share:.0%} of the hole is transparent in the photo and stays so, so that its fill "
+            "cannot be seen; --mask alpha fills all that is transparent and makes it opaque",
+            MaskWarning,
+        )
 
 
 def read_with_remarks(image: PhotoLike, limits: Limits | None = None) -> Photo:
@@ -255,7 +280,8 @@ def _missingness(mask: Mask, marked: Photo, photo: Photo | None) -> NDArray[np.u
     if isinstance(mask.source, str) and mask.source == ALPHA:
         if marked.alpha is None:
             raise InputError("the mask 'alpha' needs a photo with an alpha channel; this has none")
-        return np.asarray(255 - marked.alpha, np.uint8)
+        # A soft eraser leaves a rim of every alpha: all of it is erased, or a ring would stay.
+        return np.where(marked.alpha < 255, 255, 0).astype(np.uint8)
     return missing_in(marked, photo)
 
 

@@ -51,6 +51,10 @@ _SPACES: dict[str, Space] = {
 }
 
 
+OPAQUE_FROM = 128
+"""Alpha from which on a pixel's colours count as seen."""
+
+
 @dataclass(frozen=True, eq=False)
 class Photo:
     """A photo, upright.
@@ -63,6 +67,7 @@ class Photo:
         missing: Pixels that the file itself lacks, because it is cut short; None if it is whole.
         remarks: What the file holds and the photo does not, each as a part of a sentence, for a
             warning.
+        origin: Column and row at which the file's own picture begins, if it was extended.
     """
 
     samples: Samples
@@ -70,6 +75,7 @@ class Photo:
     metadata: Metadata
     missing: Hole | None = None
     remarks: tuple[str, ...] = ()
+    origin: tuple[int, int] = (0, 0)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -88,6 +94,20 @@ class Photo:
         if self.samples.shape[2] == BANDS[self.space]:
             return None
         return to_bytes(self.samples[:, :, -1])
+
+    @property
+    def unseen(self) -> Hole | None:
+        """Where the photo is transparent, so that its colours there say nothing; boolean (H, W).
+
+        None if that is nowhere, or everywhere: then there is nothing else to go by.
+        """
+        alpha = self.alpha
+        if alpha is None:
+            return None
+        for transparent in (alpha < OPAQUE_FROM, alpha == 0):
+            if not transparent.all():
+                return np.asarray(transparent) if transparent.any() else None
+        return None
 
     def filled(self, image: Pixels, hole: NDArray[np.bool_]) -> Photo:
         """Return the photo with the hole's colours taken from `image`, alpha left as it is.

@@ -169,6 +169,7 @@ class Engine:
             candidates=options.candidates,
             seed=options.seed,
             on_step=previews,
+            on_piece=lambda done, total: job.check(),
             record=True,
             frame=_frame(options.frame),
             eyes=[_numbers(eyes) for eyes in options.eyes or []],

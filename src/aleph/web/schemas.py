@@ -9,7 +9,7 @@ from fastapi import Form
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from aleph.config import Blending, Norm, Preset, Start, Weighting
+from aleph.config import Blending, Norm, OutsideFill, Preset, Start, Weighting
 from aleph.web.limits import MAX_CANDIDATES, MAX_STARTS, MAX_STEPS
 
 Absent = SkipJsonSchema[None]
@@ -34,6 +34,9 @@ _NUMBER = r"\s*-?\d{1,6}(\.\d{1,3})?\s*"
 _FOUR = f"{_NUMBER}(,{_NUMBER}){{3}}"
 
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Widened = Annotated[
+    str, Field(pattern=r"^(left|top|right|bottom)=([1-9][0-9]?(\.[0-9]{1,3})?|100)%$")
+]
 Eyes = Annotated[str, Field(pattern=f"^{_FOUR}$")]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 """x to the right and y down, in pixels of the upright picture."""
@@ -86,10 +89,26 @@ class FillOptions:
         ),
     ] = None
 
+    outside: Annotated[
+        OutsideFill,
+        Form(
+            description="How what the model does not fill is filled: `texture` continues the "
+            "texture of its surroundings, `smooth` does not."
+        ),
+    ] = "texture"
+    extend: Annotated[
+        Annotated[list[Widened], Field(max_length=4)] | Absent,
+        Form(
+            description="By how much of its side the picture is widened, as `left=20%`, at left, "
+            "top, right or bottom; what is new is missing. Repeat the field for more sides."
+        ),
+    ] = None
+
     def overrides(self) -> dict[str, Any]:
         """Return what takes the place of the preset's own values."""
         names = ("weighting", "norm", "prior_weight", "latent_weight", "steps", "start", "starts")
-        return {name: getattr(self, name) for name in (*names, "blending")}
+        given = {name: getattr(self, name) for name in (*names, "blending", "outside")}
+        return given | {"extend": dict(w.split("=") for w in self.extend) if self.extend else None}
 
 
 class Problem(BaseModel):

@@ -1,0 +1,316 @@
+"""Surroundings: what no frame covers, continued from what lies around it.
+
+Beside known pixels a smooth fill is right, far from them texture is: PatchMatch at two patch sizes
+and the smooth fill are three guesses of one hole, which `mix` brings together by how far known
+pixels are. All of it is done piece by piece, so that time and memory grow with the hole and not
+with the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.arrays import Floats, Hole, Pixels, Region, rounded
+from aleph.blending.regions import enlarged, padded, rectangles, shrunk, split, whole, within
+from aleph.blending.smooth import SmoothFill, carried_over
+from aleph.blending.texture import DetailSource, continue_texture
+from aleph.frames.frame import KNOWN_SHARE
+
+OnPiece = Callable[[int, int], None]
+"""Called after each piece with the pixels that are filled and all of them; what it raises ends the
+fill."""
+
+_REACH = 96
+"""Pixels from a known one up to which PatchMatch finds the way into a hole."""
+
+_PIXELS = 200_000
+"""Missing pixels up to which a photo's hole is filled at its own size."""
+
+_DETAIL = 4.0
+"""Standard deviation in pixels of the blur that parts tones from detail."""
+
+_TONES, _FAR_TONES = 0.5, 8.0
+"""PatchMatch's share in the tones far from known pixels, and how many pixels far is."""
+
+_NEAR_DETAIL, _FAR_DETAIL, _FAR = 0.3, 1.1, 4.0
+"""Its share in the detail beside known pixels and far from them, and how many pixels far is."""
+
+_RADII = (3, 5)
+"""Radii of PatchMatch's patches; the fill has the texture of the first."""
+
+_TILE = 512
+"""Side in pixels of a piece."""
+
+_MARGIN = 64
+"""Pixels around a piece that are looked at, at least."""
+
+_WINDOW = 128
+"""Side in pixels of the windows around the hole that detail is taken from."""
+
+_WINDOWS = 16
+"""Windows that detail is taken from, at most."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the fill may look at, and how.
+
+    Attributes:
+        unseen: Boolean (H, W), True = unknown though not to be filled (transparent): neither
+            continued from nor copied.
+        barred: Boolean (H, W), True = known, but not to be copied (faces).
+    """
+
+    unseen: Hole
+    barred: Hole
+
+    def __getitem__(self, region: Region) -> Around:
+        return Around(self.unseen[region], self.barred[region])
+
+    def shrunk(self, region: Region, factor: int) -> Around:
+        """Return a region at a reduced size; what is partly unseen or barred is so wholly."""
+        return Around(*(_any(mask[region], factor) for mask in (self.unseen, self.barred)))
+
+
+def fill_surroundings(
+    pixels: Pixels,
+    hole: Hole,
+    around: Around,
+    *,
+    seed: int = 0,
+    on_piece: OnPiece | None = None,
+) -> None:
+    """Fill a hole from what lies around it, in place.
+
+    Args:
+        pixels: uint8 (H, W, 3); changed in the hole alone, its values there are not looked at.
+        hole: Boolean (H, W), True = to be filled.
+        around: What may be looked at.
+        seed: The same gives the same fill; some give others.
+        on_piece: Called after each piece.
+    """
+    parts = rectangles(hole) if hole.any() else []
+    factor = _factor(hole, parts)
+    work = _Work(pixels, hole.copy(), around, seed, _Count(int(hole.sum()), on_piece))
+    for rectangle in parts:
+        if factor == 1:
+            work.fill(rectangle)
+        else:
+            _fill_large(work, rectangle, factor)
+
+
+class _Count:
+    """Counts the pixels that are filled, and says so."""
+
+    def __init__(self, total: float, on_piece: OnPiece | None, each: float = 1.0) -> None:
+        self.total, self.on_piece, self.each, self.done = total, on_piece, each, 0.0
+
+    def __call__(self, pixels: float) -> None:
+        self.done += pixels * self.each
+        if self.on_piece:
+            self.on_piece(min(round(self.done), round(self.total)), round(self.total))
+
+
+def _factor(hole: Hole, parts: list[Region]) -> int:
+    """Return by which power of two a photo is shrunk so that PatchMatch can fill its hole."""
+    reach = max((float(_distance(hole[r]).max()) for r in parts), default=0.0)
+    area, factor = int(hole.sum()), 1
+    while area > _PIXELS * factor**2 or reach > _REACH * factor:
+        factor *= 2
+    return factor
+
+
+class _Work:
+    """A picture whose hole is filled piece by piece; what is filled is known to the next."""
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        hole: Hole,
+        around: Around,
+        seed: int,
+        count: Callable[[float], None],
+    ) -> None:
+        self.pixels, self.left, self.around = pixels, hole, around
+        self.seed, self.count = seed, count
+
+    def fill(self, rectangle: Region) -> None:
+        """Fill a rectangle at its own size, in pieces."""
+        missing = self.left | self.around.unseen
+        coarse = SmoothFill(self.pixels, missing, padded(rectangle, _MARGIN, missing.shape))
+        for tile in split(rectangle, 0, _TILE**2, _TILE):
+            core = tile.filled
+            missing_here = int(self.left[core].sum())
+            if missing_here:
+                self._fill_piece(core, coarse)
+                self.count(missing_here)
+
+    def _fill_piece(self, core: Region, coarse: SmoothFill) -> None:
+        seen = self._seen(core)
+        pixels, around = self.pixels[seen], self.around[seen]
+        inside = np.zeros(self.left.shape, bool)[seen]
+        inside[within(core, seen)] = self.left[core]
+        later = self.left[seen] & ~inside
+        missing = self.left[seen] | around.unseen
+        smooth = coarse(pixels, seen, missing)
+        barred = around.unseen | around.barred | later
+        with ThreadPoolExecutor(len(_RADII)) as pool:  # the library lets go of the interpreter
+            guesses = list(
+                pool.map(
+                    lambda radius: continue_texture(pixels, inside, barred, radius, self.seed),
+                    _RADII,
+                )
+            )
+        guesses = [np.where(inside[:, :, None], guess, smooth) for guess in guesses]
+        pixels[inside] = mix(smooth, guesses, missing)[inside]
+        self.left[core] = False
+
+    def _seen(self, core: Region) -> Region:
+        """Return what of the picture is looked at: enough known pixels to copy from."""
+        margin, need = _MARGIN, 4 * int(self.left[core].sum())
+        while True:
+            seen = padded(core, margin, self.left.shape)
+            around = self.around[seen]
+            usable = ~(self.left[seen] | around.unseen | around.barred)
+            if usable.sum() >= need or margin >= 4 * _MARGIN:
+                return seen
+            margin *= 2
+
+
+def mix(smooth: Pixels, guesses: list[Pixels], missing: Hole) -> Pixels:
+    """Bring a smooth fill and PatchMatch's guesses of one hole together, by distance.
+
+    Tones are the mean of all, the smooth fill alone beside known pixels; detail is the first
+    guess's, weak beside known pixels, where it is rarely where it should be, and a little stronger
+    than it is far from them, for the mean of many patches has lost some. (Chosen on ten
+    photographs: see `python -m benchmarks outside`.)
+
+    Args:
+        smooth: uint8 (H, W, 3).
+        guesses: The guesses, uint8 (H, W, 3) each, the first with a weight of 0.6.
+        missing: Boolean (H, W).
+    """
+    distance = _distance(missing)[:, :, None]
+    first, second = (guess.astype(np.float32) for guess in guesses)
+    far = 1 - np.exp(-distance / _FAR_TONES)
+    mean = smooth + _TONES * far * _coarser(0.6 * first + 0.4 * second - smooth)
+    fine = np.asarray(first - mean, np.float32)
+    share = _NEAR_DETAIL + (_FAR_DETAIL - _NEAR_DETAIL) * (1 - np.exp(-distance / _FAR))
+    return rounded(mean + share * (fine - _coarser(fine)))
+
+
+def _coarser(picture: NDArray[Any]) -> Floats:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), _DETAIL), np.float32)
+
+
+def _fill_large(work: _Work, rectangle: Region, factor: int) -> None:
+    """Fill a rectangle at a reduced size, then give it its own detail."""
+    region = padded(rectangle, _MARGIN * factor, work.left.shape)
+    around = work.around
+    missing = work.left[region] | around.unseen[region]
+    mean, share = shrunk(work.pixels[region], missing, whole(missing), factor)
+    small = rounded(mean)
+    lacking, few = around.shrunk(region, factor), share < KNOWN_SHARE
+    hole = few & _any(work.left[region], factor)
+    half = 0.5 * factor**2  # a pixel counts half when its guess is made and half when it is filled
+    inner = _Work(
+        small,
+        hole,
+        Around(few & ~hole, lacking.barred),
+        work.seed,
+        lambda pixels: work.count(half * pixels),
+    )
+    for part in rectangles(hole) if hole.any() else []:
+        inner.fill(part)
+    detail = _detail_around(
+        work.pixels[region], work.left[region], around[region], factor, work.seed
+    )
+    for tile in split(rectangle, 0, _TILE**2, _TILE):
+        missing_here = int(work.left[tile.filled].sum())
+        if missing_here:
+            _fill_detail(work, region, tile.filled, small, factor, detail)
+            work.count(0.5 * missing_here)
+    work.left[rectangle] = False
+
+
+def _fill_detail(
+    work: _Work,
+    region: Region,
+    core: Region,
+    small: Pixels,
+    factor: int,
+    detail: DetailSource | None,
+) -> None:
+    """Fill a piece from the small picture of a region, its own detail added."""
+    seen = padded(core, 8 * factor, work.left.shape)
+    missing = work.left[seen] | work.around.unseen[seen]
+    guess = enlarged(small, region, seen, factor)
+    filled = carried_over(work.pixels[seen], missing, guess, factor)
+    if detail:
+        share = 1 - np.exp(-np.square(_distance(missing) / (factor / 2)))
+        filled = rounded(filled + share[:, :, None] * detail(guess, missing))
+    own = within(core, seen)
+    there = work.left[core]
+    work.pixels[core][there] = filled[own][there]
+
+
+def _detail_around(
+    pixels: Pixels, left: Hole, around: Around, factor: int, seed: int
+) -> DetailSource | None:
+    """Cut windows out of a hole's surroundings, as a source of detail; None if none is known."""
+    usable = ~(left | around.unseen | around.barred)
+    rng = np.random.default_rng([seed, 0x7E57])
+    side = min(_WINDOW, *usable.shape)
+    inside = cv2.integral(usable.astype(np.uint8))
+    rows, columns = (np.arange(0, n - side + 1, max(1, side // 2)) for n in usable.shape)
+    counts = (
+        inside[np.ix_(rows + side, columns + side)]
+        - inside[np.ix_(rows, columns + side)]
+        - inside[np.ix_(rows + side, columns)]
+        + inside[np.ix_(rows, columns)]
+    )
+    places = np.argwhere(counts > side**2 / 2)
+    if not len(places):
+        return None
+    low, fine, clean = [], [], []
+    for i, k in places[rng.permutation(len(places))[:_WINDOWS]]:
+        window = (slice(rows[i], rows[i] + side), slice(columns[k], columns[k] + side))
+        own, known = pixels[window].astype(np.float32), usable[window]
+        low.append(_low(own, known, factor))
+        fine.append(own - low[-1])
+        clean.append(cv2.erode(known.astype(np.uint8), np.ones((2 * factor + 1,) * 2, np.uint8)))
+        clean[-1][0] = 0  # no block reaches over two windows
+    usable = np.concatenate(clean).astype(bool)
+    return DetailSource(np.concatenate(low), np.concatenate(fine), usable, rng)
+
+
+def _low(picture: Floats, known: Hole, factor: int) -> Floats:
+    """Return what is left of a picture that is shrunk and enlarged."""
+    height, width = known.shape
+    mean = picture[known].mean(axis=0)
+    picture = np.where(known[:, :, None], picture, mean).astype(np.float32)
+    size = (max(1, width // factor), max(1, height // factor))
+    shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    low = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(low, np.float32)
+
+
+def _distance(missing: Hole) -> Floats:
+    """Return how far each pixel is from a known one, float32 (H, W); 0 where it is known."""
+    distance = cv2.distanceTransform(missing.astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(np.minimum(distance, max(missing.shape)), np.float32)
+
+
+def _any(mask: Hole, factor: int) -> Hole:
+    """Return which blocks hold any True pixel."""
+    height, width = mask.shape
+    padded = np.pad(mask, ((0, -height % factor), (0, -width % factor)))
+    rows, columns = padded.shape[0] // factor, padded.shape[1] // factor
+    return np.asarray(padded.reshape(rows, factor, columns, factor).any(axis=(1, 3)))

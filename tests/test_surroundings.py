@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import data
+
+from aleph.arrays import Hole, Pixels
+from aleph.blending import surroundings
+from aleph.blending.compose import Outside, compose, filled_shares
+from aleph.blending.surroundings import Around, fill_surroundings
+from aleph.blending.texture import DetailSource, continue_texture, texture_available
+from aleph.frames.frame import frame_at
+from aleph.frames.placement import Placement
+from helpers import noise
+
+needs_texture = pytest.mark.skipif(not texture_available(), reason="PyPatchMatch is not there")
+
+
+def nothing(hole: Hole) -> Around:
+    return Around(np.zeros_like(hole), np.zeros_like(hole))
+
+
+def filled(pixels: Pixels, hole: Hole, around: Around | None = None, seed: int = 0) -> Pixels:
+    fill = np.array(pixels)
+    fill_surroundings(fill, hole, around or nothing(hole), seed=seed)
+    return fill
+
+
+def stripes(height: int, width: int, period: int = 8) -> Pixels:
+    row = np.where(np.arange(width) // (period // 2) % 2, 220, 40).astype(np.uint8)
+    return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
+
+
+def disc(height: int, width: int, radius: int) -> Hole:
+    y, x = np.mgrid[:height, :width]
+    return np.hypot(y - height / 2, x - width / 2) < radius
+
+
+@needs_texture
+@settings(max_examples=25, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    box=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    grey=st.booleans(),
+)
+def test_known_pixels_stay_whatever_the_hole_and_the_size(
+    height: int, width: int, box: tuple[float, float, float, float], grey: bool
+) -> None:
+    image, hole = noise(height, width), np.zeros((height, width), bool)
+    if grey:
+        image[:] = image[:, :, :1]
+    (top, bottom), (left, right) = sorted(box[:2]), sorted(box[2:])
+    hole[int(top * height) : int(bottom * height) + 1, int(left * width) : int(right * width)] = (
+        True
+    )
+    if hole.all():
+        return
+    fill = filled(image, hole)
+    assert np.array_equal(fill[~hole], image[~hole])
+    if grey:
+        assert np.abs(fill.astype(int) - fill[:, :, :1]).max() <= 1
+
+
+@needs_texture
+def test_a_hole_that_touches_every_border_is_filled() -> None:
+    image = stripes(80, 90)
+    hole = np.ones((80, 90), bool)
+    hole[30:60, 20:70] = False
+    fill = filled(np.where(hole[:, :, None], np.uint8(255), image), hole)
+    assert np.array_equal(fill[~hole], image[~hole])
+    assert fill[hole].std() > 30
+
+
+@needs_texture
+def test_a_pattern_goes_on_through_a_wide_hole() -> None:
+    image, hole = stripes(160, 160), disc(160, 160, 30)
+    error = np.abs(filled(image, hole).astype(int) - image)[hole]
+    (smooth,) = compose(image, hole, [], [[]], outside=Outside(texture=False))
+    assert error.mean() < 0.5 * np.abs(smooth.astype(int) - image)[hole].mean()
+
+
+@needs_texture
+def test_what_the_hole_holds_has_no_influence() -> None:
+    image, hole = np.ascontiguousarray(data.coffee()[:200, :200]), disc(200, 200, 25)
+    fills = [filled(np.where(hole[:, :, None], np.uint8(v), image), hole)[hole] for v in (0, 255)]
+    assert np.array_equal(*fills)
+
+
+@needs_texture
+def test_the_same_seed_gives_the_same_fill_and_another_seed_another() -> None:
+    image, hole = np.ascontiguousarray(data.coffee()[:200, :200]), disc(200, 200, 25)
+    first, again, other = (filled(image, hole, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@needs_texture
+def test_what_is_barred_is_not_copied_and_what_is_unseen_not_continued() -> None:
+    image, hole = np.full((120, 160, 3), 90, np.uint8), np.zeros((120, 160), bool)
+    hole[40:80, 60:100] = True
+    face = np.zeros_like(hole)
+    face[45:75, 10:50] = True
+    image[face] = noise(120, 160)[face]
+    fill = filled(image, hole, Around(np.zeros_like(hole), face))
+    assert np.abs(fill[hole].astype(int) - 90).max() <= 2
+    clear = np.zeros_like(hole)
+    clear[:, 80:] = True
+    for under in (0, 255):
+        seen = np.where(clear[:, :, None], np.uint8(under), image)
+        fill = filled(seen, hole & ~clear, Around(clear, face))
+        assert np.abs(fill[hole & ~clear].astype(int) - 90).max() <= 2
+
+
+@needs_texture
+def test_where_nothing_can_be_copied_the_fill_is_smooth() -> None:
+    image, hole = np.full((60, 60, 3), 70, np.uint8), disc(60, 60, 15)
+    fill = filled(image, hole, Around(np.zeros_like(hole), ~hole))
+    assert np.abs(fill.astype(int) - 70).max() <= 2
+    assert np.array_equal(continue_texture(image, hole, ~hole), image)
+
+
+@needs_texture
+def test_a_large_hole_is_filled_by_way_of_a_reduced_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.repeat(data.grass()[:300, :300, None], 3, axis=2)
+    hole = disc(300, 300, 60)
+    monkeypatch.setattr(surroundings, "_REACH", 24)
+    fill = filled(image, hole)
+    assert np.array_equal(fill[~hole], image[~hole])
+    inside = disc(300, 300, 50)
+    sharp = [np.diff(p.astype(float), axis=1)[inside[:, 1:]].std() for p in (fill, image)]
+    assert 0.5 < sharp[0] / sharp[1] < 1.3
+
+
+def test_detail_is_taken_from_where_it_looks_alike() -> None:
+    rng = np.random.default_rng(0)
+    low = np.zeros((64, 128, 3), np.float32)
+    low[:, 64:] = 200
+    fine = np.where(low > 0, 9.0, 1.0).astype(np.float32)
+    source = DetailSource(low, fine, np.ones((64, 128), bool), rng)
+    hole = np.ones((32, 32), bool)
+    for level, wanted in ((0, 1.0), (200, 9.0)):
+        found = source(np.full((32, 32, 3), level, np.float32), hole)
+        assert np.allclose(found[8:-8, 8:-8], wanted, atol=0.01)
+
+
+@needs_texture
+def test_the_fill_can_be_ended_between_its_pieces_and_says_how_far_it_is() -> None:
+    image, hole = np.full((90, 400, 3), 90, np.uint8), np.zeros((90, 400), bool)
+    hole[30:60, 20:50] = hole[30:60, 340:370] = True
+    told: list[tuple[int, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+        if len(told) > 2:
+            raise KeyboardInterrupt
+
+    fill_surroundings(np.array(image), hole, nothing(hole), on_piece=tell)
+    assert told == [(900, 1800), (1800, 1800)]
+    with pytest.raises(KeyboardInterrupt):
+        fill_surroundings(np.array(image), hole, nothing(hole), on_piece=tell)
+
+
+@needs_texture
+def test_what_frames_show_is_continued_but_the_face_in_it_is_not_copied() -> None:
+    image, hole = np.full((200, 200, 3), 90, np.uint8), disc(200, 200, 80)
+    hole[96:104, 96:104] = False  # the frame needs something to go by
+    frame = frame_at(image, hole, Placement(100, 100, 90), 16)
+    generated = np.full((16, 16, 3), 90, np.float32)
+    generated[4:12, 4:12, 0] = np.tile([0, 255], (8, 4))
+    (fill,) = compose(image, hole, [frame], [[generated]], grain=False)
+    outside = hole & ~disc(200, 200, 70)
+    assert np.abs(fill[outside].astype(int) - 90).max() <= 4
+    shares = filled_shares(hole, [frame])
+    assert shares.generated + shares.continued == pytest.approx(1)
+    assert 0 < shares.guessed < shares.continued
