@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from aleph.arrays import Floats, Hole, Pixels, Region, known_mean, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
+from aleph.blending.refine import Refine, RefinedBlender
 from aleph.blending.toning import tone_fill
 from aleph.config import Blending
 from aleph.frames.frame import KNOWN_SHARE, Frame
@@ -74,6 +75,7 @@ def compose(
     generated: Sequence[Sequence[Floats]],
     blending: Blending = "matern",
     *,
+    refine: Refine | None = None,
     grain: bool = True,
     seed: int = 0,
     curve: ToneCurve | None = None,
@@ -86,6 +88,7 @@ def compose(
         frames: The frames; may be none.
         generated: For each fill that is asked for, G(ẑ) of every frame, float (R, R, 3), 0 to 255.
         blending: How they are put into the hole.
+        refine: The model's refiner, for the blending `refined`.
         grain: Whether the grain of the surroundings is added where an enlarged frame lacks it.
         seed: Of the grain.
         curve: The photo's tone curve, if it is monochrome.
@@ -95,7 +98,7 @@ def compose(
     """
     fills = [np.array(pixels) for _ in generated]
     for number, rectangle in enumerate(_rectangles(hole, len(frames))):
-        part = _Part(pixels, hole, rectangle, frames, blending, grain)
+        part = _Part(pixels, hole, rectangle, frames, blending, refine, grain)
         for place, tile in enumerate(part.tiles()):
             painter = _Painter(part, tile, np.random.default_rng([seed, number, place, 0x6A11]))
             for fill, images in zip(fills, generated, strict=True):
@@ -125,12 +128,13 @@ class _Part:
         rectangle: Region,
         frames: Sequence[Frame],
         blending: Blending,
+        refine: Refine | None,
         grain: bool,
     ) -> None:
         self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
         self.frames = [f for f in frames if _overlap(f.region, rectangle)]
         self.numbers = [n for n, f in enumerate(frames) if _overlap(f.region, rectangle)]
-        self.blending, self.grain = blending, grain
+        self.blending, self.refine, self.grain = blending, refine, grain
 
     @cached_property
     def coarse(self) -> _Coarse:
@@ -172,10 +176,26 @@ class _Painter:
         if classical:
             guess = part.coarse.guess(tile.seen)
             self.classical = part.coarse.blender(tile.seen)(self.clean, guess)
-        self.blender: Blender | None = None
+        self.blender: Blender | RefinedBlender | None = None
+        self.around: Blender | None = None
         if main is not None and generated:
-            self.blender = Blender(self.hole, part.blending, side=main.placement.side)
+            self.blender, self.around = self._blenders(main, bool(classical))
         self.texture = self._texture(rng)
+
+    def _blenders(
+        self, main: Frame, classical: bool
+    ) -> tuple[Blender | RefinedBlender, Blender | None]:
+        """Return what blends the guess, and what blends it where no frame is seen.
+
+        The refiner knows faces; where the guess is the classical fill it has nothing to say.
+        """
+        side = main.placement.side
+        if self.part.blending != "refined":
+            return Blender(self.hole, self.part.blending, side=side), None
+        assert self.part.refine is not None
+        seen = self.hole & (self.covered > 1e-3)
+        refined = RefinedBlender(self.hole, self.part.refine, side, main.resolution, seen)
+        return refined, Blender(self.hole, "matern", side=side) if classical else None
 
     def _measured(self, scale: float) -> list[Floats]:
         """Measure the grain around the tile that enlarging by a scale loses."""
@@ -213,7 +233,12 @@ class _Painter:
         """Fill the tile's hole in the photo's pixels `fill`, in place, from what was generated."""
         if self.blender is not None:
             own = [images[number] for number in self.part.numbers]
-            painted = self.blender(self.clean, self._guess(own))
+            guess = self._guess(own)
+            painted = self.blender(self.clean, guess)
+            if self.around is not None:
+                share = self.covered[:, :, None]
+                plain = self.around(self.clean, guess)
+                painted = rounded(plain + share * (painted.astype(np.float32) - plain))
         else:
             assert self.classical is not None
             painted = self.classical
