@@ -1,4 +1,4 @@
-"""Generators, discriminators, encoders, refiners, detectors, damage networks; no input or output."""
+"""Generators, discriminators, encoders, refiners, detectors, damage networks; no files."""
 
 from __future__ import annotations
 
