@@ -239,3 +239,19 @@ def test_the_command_line_trains_a_refiner_on_top_of_a_model(
     config, networks = load_networks(tmp_path / "model")
     assert config == ModelConfig(**{**PLAIN.to_dict(), "refiner_width": config.refiner_width})
     assert "refiner" in networks
+
+
+def test_far_from_known_pixels_the_finest_detail_is_the_generators() -> None:
+    """A refiner that smooths all of it: detail stays in the middle and is gone beside the rim."""
+    hole = np.zeros((96, 96), bool)
+    hole[16:80, 16:80] = True
+    guess = 128 + 40 * np.where(np.indices((96, 96)).sum(axis=0) % 2, 1.0, -1.0)
+    guess = np.repeat(guess[:, :, None], 3, axis=2).astype(np.float32)
+
+    def refine(image: Pixels, window: Hole, guess: Floats, kappa: float) -> Floats:
+        return np.where(window[:, :, None], np.float32(128), image).astype(np.float32)
+
+    blender = RefinedBlender(hole, refine, side=64, resolution=64)
+    filled = blender(np.full((96, 96, 3), 128, np.uint8), guess)
+    assert filled[40:56, 40:56].astype(float).std() > 35
+    assert filled[16, 16:80].astype(float).std() < 2

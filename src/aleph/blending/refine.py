@@ -6,6 +6,8 @@ the hole is refined from coarse to fine: first at about the frame's resolution, 
 size, with what was found so far as the guess, and so on. What is finer than four pixels of the
 photo to one of the frame the refiner knows nothing of; there the `matern` blend has the last word.
 
+Far from known pixels the finest detail is G(ẑ)'s own.
+
 Only windows with missing pixels are looked at, one after the other, so memory does not grow with
 the photo.
 """
@@ -31,6 +33,9 @@ COARSEST = 2.0
 
 FINEST = 4.5
 """Pixels of the photo to one of the frame beyond which the refiner is not asked."""
+
+DETAIL_REACH = 1 / 32
+"""Distance from known pixels, in sides of the frame, from which on detail is that of G(ẑ)."""
 
 _WINDOW = 448
 """Side in pixels of the windows."""
@@ -69,6 +74,9 @@ class RefinedBlender:
             self.coarser = RefinedBlender(
                 _all_of_four(hole), refine, side / 2, resolution, _any_of_four(self.wanted)
             )
+        self.detail: _Detail | None = None
+        if self.coarser is None:  # what is finer than a pixel of the frame G(ẑ) does not have
+            self.detail = _Detail(self.hole, side, max(1.0, scale))
         if scale > FINEST:
             self.finest = Blender(hole, "matern", side=side, softening=0.0)
 
@@ -101,6 +109,8 @@ class RefinedBlender:
             refined = self.refine(image[seen], window, guess[seen], self.kappa)
             inside = _within(core, seen)
             fill[core] = refined[inside]
+        if self.detail is not None:
+            fill = self.detail(np.where(self.hole[:, :, None], fill, image), guess)
         return fill
 
     def _corrected(self, image: NDArray[np.uint8], guess: Floats) -> Floats:
@@ -116,6 +126,26 @@ class RefinedBlender:
         size = (2 * change.shape[1], 2 * change.shape[0])
         large = cv2.resize(change, size, interpolation=cv2.INTER_CUBIC)
         return np.asarray(guess + large[: guess.shape[0], : guess.shape[1]], np.float32)
+
+
+class _Detail:
+    """Gives a fill the finest detail of G(ẑ), far from known pixels, where it can only be guessed.
+
+    A refiner is trained to be right on average, and what nothing tells is smooth on average; the
+    generator was trained to be sharp. Beside known pixels the refiner's own detail is the better.
+    """
+
+    def __init__(self, hole: Hole, side: float, blur: float) -> None:
+        self.blur = blur
+        distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+        share = 1.0 - np.exp(-np.square(np.maximum(distance - 1.0, 0.0) / (DETAIL_REACH * side)))
+        self.share = np.asarray(share, np.float32)[:, :, None]
+
+    def __call__(self, fill: Floats, guess: Floats) -> Floats:
+        """Return a copy of the fill, (H, W, 3), with the detail of the guess."""
+        difference = np.asarray(guess - fill, np.float32)
+        coarse = cv2.GaussianBlur(difference, (0, 0), self.blur, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(fill + self.share * (difference - coarse), np.float32)
 
 
 def _halved(values: NDArray[np.float32]) -> Floats:
