@@ -21,6 +21,7 @@ BENCHMARKS = {
     "basins": "models.basins",
     "ranking": "models.ranking",
     "gallery": "models.gallery",
+    "identity": "models.identity",
     "photographs": "photos.photographs",
     "photo-size": "photos.photo_size",
     "faces-found": "photos.faces_found",

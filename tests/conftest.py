@@ -39,6 +39,9 @@ def make_model(folder: Path, config: ModelConfig) -> Path:
             # Fresh weights are too small to make pictures that differ by whole grey values.
             for parameter in networks["generator"].parameters():
                 parameter.data.mul_(4.0)
+        if config.refiner_width:
+            # A fresh refiner changes nothing.
+            torch.nn.init.normal_(networks["refiner"].head.weight, 0.0, 0.05)  # type: ignore[union-attr, arg-type]
     save_model(folder, config, networks, f"# {folder.name}\n\nRandom weights.\n")
     return folder
 

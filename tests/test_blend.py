@@ -13,7 +13,7 @@ from aleph.config import Blending
 from aleph.errors import InputError
 from helpers import noise, some_hole
 
-BLENDINGS = get_args(Blending)
+BLENDINGS = [name for name in get_args(Blending) if name != "refined"]
 
 
 @st.composite

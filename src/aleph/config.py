@@ -12,11 +12,12 @@ ModelKind = Literal["dcgan", "amortised", "detector", "damage"]
 Prior = Literal["uniform", "normal"]
 Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]
-Blending = Literal["paste", "poisson", "matern"]
+Blending = Literal["paste", "poisson", "matern", "refined"]
 OutsideFill = Literal["texture", "smooth"]
 Precision = Literal["fp32", "bf16"]
 Arithmetic = Literal["auto", "fp32", "bf16"]
 Start = Literal["encoder", "random"]
+TrainedPart = Literal["all", "refiner"]
 Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from aleph.arrays import Hole, Pixels
 from aleph.blending.compose import Outside, compose
+from aleph.blending.refine import Refine
 from aleph.blending.surroundings import OnPiece
 from aleph.blending.texture import texture_available
 from aleph.config import Arithmetic, OutsideFill, check_choice, check_whole
@@ -208,7 +209,8 @@ class Inpainter:
         Returns:
             One `Inpainting` per picture, in order. Raises and warns as for one picture.
         """
-        settings = resolve_settings(preset, self.model.config.kind, **overrides)
+        refined = self.model.refiner is not None
+        settings = resolve_settings(preset, self.model.config.kind, refined=refined, **overrides)
         seeds = _seeds(len(images), seed, seeds)
         _check_call(len(images), len(masks), seeds, candidates)
         request = read_request(frame, eyes)
@@ -268,6 +270,11 @@ class Inpainter:
             self._find = load_finder(self.model.config.detector, str(self.model.device))
         return self._find
 
+    @property
+    def _refine(self) -> Refine | None:
+        """The model's refiner, if it has one."""
+        return None if self.model.refiner is None else self.model.refine
+
     def _fill(self, jobs: Sequence[_DamagedPhoto], order: _Order) -> Iterator[Inpainting]:
         """Search one group together; compose every picture of it and yield it at once."""
         began = time.perf_counter()
@@ -312,6 +319,7 @@ class Inpainter:
             [chosen.frame for chosen in used],
             [fill.generated for fill in fills],
             order.settings.blending,
+            refine=self._refine,
             grain=order.grain,
             seed=job.seed,
             curve=job.curve,
@@ -343,6 +351,7 @@ class Inpainter:
             _grain=order.grain,
             _curve=job.curve,
             _outside=outside,
+            _refine=self._refine,
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,
         )

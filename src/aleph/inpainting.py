@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Pixels, rounded
 from aleph.blending.compose import Outside, Shares, compose, filled_shares
-from aleph.config import check_whole
+from aleph.blending.refine import Refine
+from aleph.config import Blending, check_choice, check_whole
 from aleph.errors import InputError
 from aleph.files import replacing
 from aleph.frames.frame import Frame
@@ -90,6 +91,7 @@ class Inpainting:
     _grain: bool = field(repr=False)
     _curve: ToneCurve | None = field(repr=False)
     _outside: Outside = field(repr=False)
+    _refine: Refine | None = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
 
@@ -117,6 +119,34 @@ class Inpainting:
     def _view(self) -> View:
         return view_of(self.hole, [chosen.frame for chosen in self.frames_used])
 
+    def blended(self, blending: Blending, candidate: int = 0) -> Pixels:
+        """Return a candidate put into the hole in another way, without its grain.
+
+        Args:
+            blending: `paste`, `poisson`, `matern` or, where the model has a refiner, `refined`.
+            candidate: Which fill, 0 the best.
+
+        Returns:
+            New uint8 (H, W, 3), equal to the original outside the hole.
+
+        Raises:
+            InputError: if the blending is unknown, or the model has no refiner.
+        """
+        check_choice("blending", blending, Blending)
+        if blending == "refined" and self._refine is None:
+            raise InputError(f"'{self.model}' has no refiner: choose paste, poisson or matern")
+        return compose(
+            self.original,
+            self.hole,
+            [chosen.frame for chosen in self.frames_used],
+            [list(self.candidates[candidate].generated)],
+            blending,
+            refine=self._refine,
+            grain=False,
+            curve=self._curve,
+            outside=replace(self._outside, filled=self.image, on_piece=None),
+        )[0]
+
     def _composed(self, generated: Sequence[Sequence[Floats]]) -> list[Pixels]:
         """Compose fills as the view shows them."""
         view, outside = self._view, self._outside
@@ -127,6 +157,7 @@ class Inpainting:
             view.frames([chosen.frame for chosen in self.frames_used]),
             generated,
             self.settings.blending,
+            refine=self._refine,
             grain=self._grain,
             seed=self.seed,
             curve=self._curve,

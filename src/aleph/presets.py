@@ -78,6 +78,8 @@ PRESETS: dict[str, dict[str, Settings]] = {
 def resolve_settings(
     preset: str = "balanced",
     kind: str = "dcgan",
+    *,
+    refined: bool = False,
     **overrides: Any,  # noqa: ANN401
 ) -> Settings:
     """Return a preset with some of its values overridden; an override of None changes nothing.
@@ -85,20 +87,25 @@ def resolve_settings(
     Args:
         preset: `fast`, `balanced`, `thorough` or `yeh2017`.
         kind: The kind of model that the preset is for.
+        refined: Whether the model has a refiner: it takes the place of `matern` in the presets.
         **overrides: Fields of `SearchConfig`, and `blending`. A larger number of `steps` lowers
             the step size of a search that starts at the encoder's estimate: `learning_rate` becomes
             the preset's times (the preset's steps, at least those of `balanced`) / `steps`. A given
             `learning_rate` is never changed. `step_size_note` says what was done.
 
     Raises:
-        InputError: if a name is unknown or a value impossible, or the kind fills nothing.
+        InputError: if a name is unknown or a value impossible, or the kind fills nothing, or the
+            blending is `refined` and the model has no refiner.
     """
     check_choice("preset", preset, Preset)
     if kind not in PRESETS:
         raise InputError(f"a model of kind '{kind}' fills nothing: there are no presets for it")
     settings = PRESETS[kind][preset]
     given = {key: value for key, value in overrides.items() if value is not None}
-    blending = given.pop("blending", settings.blending)
+    own: Blending = "refined" if refined and settings.blending == "matern" else settings.blending
+    blending = given.pop("blending", own)
+    if blending == "refined" and not refined:
+        raise InputError("this model has no refiner: choose paste, poisson or matern as blending")
     known = [f.name for f in dataclasses.fields(SearchConfig)]
     for key in given:
         if key not in known:

@@ -18,6 +18,7 @@ import numpy as np
 from aleph.arrays import Floats, Hole, Pixels, Region, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
+from aleph.blending.refine import Refine, RefinedBlender
 from aleph.blending.regions import Tile, overlap, padded, rectangles, split, whole, within
 from aleph.blending.smooth import SmoothFill
 from aleph.blending.surroundings import Around, OnPiece, fill_surroundings
@@ -86,6 +87,7 @@ def compose(
     generated: Sequence[Sequence[Floats]],
     blending: Blending = "matern",
     *,
+    refine: Refine | None = None,
     grain: bool = True,
     seed: int = 0,
     curve: ToneCurve | None = None,
@@ -99,6 +101,7 @@ def compose(
         frames: The frames; may be none.
         generated: For each fill that is asked for, G(ẑ) of every frame, float (R, R, 3), 0 to 255.
         blending: How they are put into the hole.
+        refine: The model's refiner, for the blending `refined`.
         grain: Whether the grain of the surroundings is added where an enlarged frame lacks it.
         seed: Of the grain and the texture; the k-th fill has the texture of seed + k.
         curve: The photo's tone curve, if it is monochrome.
@@ -112,7 +115,7 @@ def compose(
     texture = outside.texture and texture_available()
     left = np.zeros_like(hole)
     for number, rectangle in enumerate(_parts(hole, frames)):
-        part = _Part(pixels, hole, unknown, rectangle, frames, blending, grain, texture)
+        part = _Part(pixels, hole, unknown, rectangle, frames, blending, refine, grain, texture)
         for place, tile in enumerate(part.tiles()):
             if texture:
                 left[tile.filled] = _uncovered(part, tile)
@@ -208,6 +211,7 @@ class _Part:
         rectangle: Region,
         frames: Sequence[Frame],
         blending: Blending,
+        refine: Refine | None,
         grain: bool,
         cut: bool,
     ) -> None:
@@ -215,7 +219,7 @@ class _Part:
         self.hole, self.unknown = hole, unknown
         self.frames = [f for f in frames if overlap(f.region, rectangle)]
         self.numbers = [n for n, f in enumerate(frames) if overlap(f.region, rectangle)]
-        self.blending, self.grain = blending, grain
+        self.blending, self.refine, self.grain = blending, refine, grain
 
     @cached_property
     def coarse(self) -> SmoothFill:
@@ -261,10 +265,26 @@ class _Painter:
         self.smooth: Pixels | None = None
         if smooth:
             self.smooth = part.coarse(self.clean, tile.seen)
-        self.blender: Blender | None = None
+        self.blender: Blender | RefinedBlender | None = None
+        self.around: Blender | None = None
         if main is not None and generated:
-            self.blender = Blender(self.hole, part.blending, side=main.placement.side)
+            self.blender, self.around = self._blenders(main, bool(smooth))
         self.texture = self._texture(rng)
+
+    def _blenders(
+        self, main: Frame, smooth: bool
+    ) -> tuple[Blender | RefinedBlender, Blender | None]:
+        """Return what blends the guess, and what blends it where no frame is seen.
+
+        The refiner knows faces; where the guess is the smooth fill it has nothing to say.
+        """
+        side = main.placement.side
+        if self.part.blending != "refined":
+            return Blender(self.hole, self.part.blending, side=side), None
+        assert self.part.refine is not None
+        seen = self.hole & (self.covered > 1e-3)
+        refined = RefinedBlender(self.hole, self.part.refine, side, main.resolution, seen)
+        return refined, Blender(self.hole, "matern", side=side) if smooth else None
 
     def _measured(self, scale: float) -> list[Floats]:
         """Measure the grain around the tile that enlarging by a scale loses."""
@@ -302,7 +322,12 @@ class _Painter:
         """Fill the tile's hole in the photo's pixels `fill`, in place, from what was generated."""
         if self.blender is not None:
             own = [images[number] for number in self.part.numbers]
-            painted = self.blender(self.clean, self._guess(own))
+            guess = self._guess(own)
+            painted = self.blender(self.clean, guess)
+            if self.around is not None:
+                share = self.covered[:, :, None]
+                plain = self.around(self.clean, guess)
+                painted = rounded(plain + share * (painted.astype(np.float32) - plain))
         else:
             assert self.smooth is not None
             painted = self.smooth

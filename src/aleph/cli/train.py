@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 Data = Annotated[list[Path] | None, typer.Argument(help=DATA_HELP)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")]
 Kind = Annotated[
-    str, typer.Option("--model", help=f"Kind of model: {', '.join(get_args(ModelKind))}.")
+    str,
+    typer.Option(
+        "--model",
+        help=f"Kind of model: {', '.join(get_args(ModelKind))}; or refiner, of the model --init.",
+    ),
 ]
 Init = Annotated[
     str | None,
     typer.Option("--init", help="Start from this model's networks; a smaller one is grown."),
+]
+RefinerOf = Annotated[
+    str | None,
+    typer.Option("--refiner-of", help="Start the refiner from this model's, in place of --init's."),
 ]
 Partition = Annotated[
     Path | None,
@@ -43,12 +51,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 
 
 @options_of(ModelConfig, without=("kind", "prior"))
-@options_of(TrainConfig, defaults=True)
+@options_of(TrainConfig, without=("part",), defaults=True)
 def train(
     data: Data = None,
     out: Out = None,
     model: Kind = "dcgan",
     init: Init = None,
+    refiner_of: RefinerOf = None,
     partition: Partition = None,
     resume: Resume = False,
     accelerator: Accelerator = "auto",
@@ -66,14 +75,12 @@ def train(
     if resume:
         run = runs.extend_run(runs.read_run(out), of_training, of_model)
     else:
-        run = runs.create_run(
-            out,
-            data or [],
-            ModelConfig.default(model, **of_model),
-            TrainConfig(**of_training),
-            partition,
-            init,
-        )
+        if model == "refiner":
+            shape = runs.with_refiner(init, of_model)
+            training = TrainConfig(part="refiner", **of_training)
+        else:
+            shape, training = ModelConfig.default(model, **of_model), TrainConfig(**of_training)
+        run = runs.create_run(out, data or [], shape, training, partition, init, refiner_of)
     if dry_run:
         typer.echo(json.dumps(run.to_dict(), indent=2))
         return

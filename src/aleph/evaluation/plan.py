@@ -180,7 +180,12 @@ class EvaluationPlan:
 
         Raises:
             ModelError: if a model, whose kind decides what a preset is, is not there or damaged.
+            InputError: if a blending needs a refiner and the model has none.
         """
+        refiner = read_config(find_model(self.model)).refiner_width > 0
+        for blending in self.blendings:
+            if blending != OWN:
+                resolve_settings(refined=refiner, blending=blending)
         works: list[Work] = [(ORIGINAL,)]
         for preset, norm, weighting in itertools.product(self.presets, self.norms, self.weightings):
             works.append(self._search(preset, weighting, norm))
@@ -247,7 +252,8 @@ def _check_each(what: str, values: Sequence[str], choices: Any) -> None:  # noqa
 
 def own_settings(preset: str, model: str) -> Settings:
     """Return what a preset is for a model."""
-    return resolve_settings(preset, read_config(find_model(model)).kind)
+    config = read_config(find_model(model))
+    return resolve_settings(preset, config.kind, refined=config.refiner_width > 0)
 
 
 def _baseline(name: str, model: str) -> Work:

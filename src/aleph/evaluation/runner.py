@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from aleph.arrays import Hole, Pixels
-from aleph.blending.blend import Blender
 from aleph.config import Blending
 from aleph.errors import OutputError
 from aleph.evaluation.classical import classical_fill
@@ -182,9 +181,7 @@ def blend_again(result: Inpainting, blending: Blending) -> tuple[Pixels, float]:
     if blending == result.settings.blending:
         return result.image, 0.0
     began = time.perf_counter()
-    (whole,) = result.frames_used
-    generated = whole.frame.back(result.candidates[0].generated[0])
-    image = Blender(result.hole, blending)(result.original, generated)
+    image = result.blended(blending)
     return image, time.perf_counter() - began
 
 

@@ -8,8 +8,14 @@ from typing import Any, Self
 from aleph.config import ModelKind, Prior, Serialisable, check_choice, require
 from aleph.errors import shown
 
-MODEL_FORMAT = 1
-"""Version of the model folder's layout; another version is refused."""
+MODEL_FORMAT = 2
+"""Version of the model folder's layout that is written: 2 may hold a refiner."""
+
+REFINER_WIDTH = 80
+"""Usual width of a refiner: a million weights, two megabytes in a model folder."""
+
+READABLE_FORMATS = (1, 2)
+"""Versions that are read; any other is refused."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class ModelConfig(Serialisable):
         encoder_width: Channels of the encoder's first layer; 0 where there is no encoder.
         maximum_width: Bound of the channels of any layer; 0 for none.
         detector: Name of the detector that finds this class's frames in photos; empty for none.
+        refiner_width: Channels of the refiner's finest level; 0 where there is no refiner.
     """
 
     kind: ModelKind = "dcgan"
@@ -40,6 +47,7 @@ class ModelConfig(Serialisable):
     encoder_width: int = 0
     maximum_width: int = 0
     detector: str = ""
+    refiner_width: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,6 +61,11 @@ class ModelConfig(Serialisable):
         names = ("latent_dim", "generator_width", "discriminator_width")
         self._check_range(names, self.fills)
         self._check_range(("encoder_width", "maximum_width"), self.kind != "dcgan")
+        self._check_range(("refiner_width",), False)
+        require(
+            not self.refiner_width or self.kind == "amortised",
+            f"a model of kind '{self.kind}' has no refiner: refiner_width must be 0",
+        )
 
     def _check_range(self, names: tuple[str, ...], needed: bool) -> None:
         """Refuse sizes beyond reason, and 0 where the kind of model needs the network."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aleph.errors import AlephError, ModelError, OutputError, shown
-from aleph.models.config import MODEL_FORMAT, ModelConfig
+from aleph.models.config import MODEL_FORMAT, READABLE_FORMATS, ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,10 +41,11 @@ def read_config(folder: Path) -> ModelConfig:
         raise ModelError(f"'{path}' is damaged: {error}") from None
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
         raise ModelError(f"'{path}' is not the configuration of a model")
-    if values.get("format") != MODEL_FORMAT:
+    # not `in`, for True is equal to 1
+    if not any(values.get("format") is known for known in READABLE_FORMATS):
         raise ModelError(
             f"'{folder}' has model format {shown(values.get('format'))}, but this aleph reads "
-            f"format {MODEL_FORMAT}: update aleph, or export the model again"
+            f"format {MODEL_FORMAT} and older: update aleph, or export the model again"
         )
     try:
         return ModelConfig.from_dict(values["model"])

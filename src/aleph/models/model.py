@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from aleph.arrays import Floats, Hole, Pixels
 from aleph.config import Precision
 from aleph.errors import ModelError
 from aleph.models.config import ModelConfig
@@ -24,6 +27,7 @@ class Model:
         generator: z (N, latent_dim) → (N, 3, resolution, resolution) in [−1, 1].
         discriminator: Image → logit (N,), positive for real; None if the model has none.
         encoder: Damaged image and hole → μ and log σ² of the latent code; None if there is none.
+        refiner: Damaged image, hole and guess → fill; None if there is none.
         device: Where the weights lie.
         precision: Their arithmetic.
     """
@@ -33,6 +37,7 @@ class Model:
     generator: nn.Module
     discriminator: nn.Module | None
     encoder: nn.Module | None
+    refiner: nn.Module | None
     device: torch.device
     precision: Precision
 
@@ -69,6 +74,37 @@ class Model:
         dtype = next(self.encoder.parameters()).dtype
         mean, log_variance = self.encoder(image.to(dtype), hole)
         return mean.float(), (0.5 * log_variance.float()).exp()
+
+    def refine(self, image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+        """Return a guess with the detail that the known pixels ask for, at any size.
+
+        Args:
+            image: uint8 (H, W, 3); its values in the hole are not looked at.
+            hole: Boolean (H, W), True = missing.
+            guess: float32 (H, W, 3) in 0 to 255.
+            kappa: κ per pixel, how fast the known residual is forgotten.
+
+        Returns:
+            float32 (H, W, 3) in 0 to 255, neither cut nor rounded; `image` outside the hole.
+
+        Raises:
+            ModelError: if the model has no refiner.
+        """
+        import torch
+
+        from aleph.photo.tensors import to_levels, to_tensor
+
+        if self.refiner is None:
+            raise ModelError(f"the model '{self.name}' has no refiner: choose another blending")
+        shown = torch.from_numpy(guess).permute(2, 0, 1)[None] / 127.5 - 1.0
+        with torch.inference_mode():
+            fill = self.refiner(
+                to_tensor(image[None]).to(self.device),
+                torch.from_numpy(np.array(hole))[None, None].to(self.device),
+                shown.to(self.device),
+                kappa,
+            )
+        return np.asarray(to_levels(fill)[0], np.float32)
 
 
 @dataclass(frozen=True)

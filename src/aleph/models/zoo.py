@@ -119,6 +119,7 @@ def load_model(
         networks["generator"],
         networks.get("discriminator"),
         networks.get("encoder"),
+        networks.get("refiner"),
         place,
         chosen,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aleph.config import Precision, Serialisable, check_choice, require
+from aleph.config import Precision, Serialisable, TrainedPart, check_choice, require
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,9 @@ class TrainConfig(Serialisable):
     Attributes:
         batch_size: Images per step over all devices together.
         steps: Optimizer steps of each network.
-        learning_rate: Adam's step size; that of detectors and finders of damage falls along half
-            a cosine to the last step.
+        part: What is trained: all networks, or the refiner alone on top of trained ones.
+        learning_rate: Adam's step size; that of refiners, detectors and finders of damage falls
+            along half a cosine to the last step.
         beta1: Adam's decay of the first moment (Radford et al. 2015, section 4).
         average_half_life: Half-life of the exponential moving average of the weights, in images.
         seed: Seed of the initial weights and of every training step.
@@ -25,12 +26,12 @@ class TrainConfig(Serialisable):
         save_every: Steps between two saved states.
         sample_every: Steps between two sample grids.
         log_every: Steps over which a logged loss is averaged.
-        adversary_start: Step from which the discriminator takes part (amortised models).
-        adversary_weight: Weight of the adversarial loss of the generator (amortised models).
-        feature_weight: Weight of the feature-matching loss (amortised models).
+        adversary_start: Step from which the discriminator takes part (amortised models, refiners).
+        adversary_weight: Weight of the adversarial loss of the generator or refiner.
+        feature_weight: Weight of the feature-matching loss (amortised models, refiners).
         kl_weight: Weight of the posterior's KL divergence from the prior, relative to a
             reconstruction loss summed over all values of an image (amortised models).
-        r1_weight: γ of the R1 penalty on the discriminator (amortised models).
+        r1_weight: γ of the R1 penalty on the discriminator (amortised models, refiners).
         backgrounds: Folder or zip of photographs that do not show the class (detectors); empty for
             those that scikit-image ships.
         artefacts: Zip of opacities of artefacts, a folder for each kind (finders of damage); empty
@@ -39,6 +40,7 @@ class TrainConfig(Serialisable):
 
     batch_size: int = 64
     steps: int = 10_000
+    part: TrainedPart = "all"
     learning_rate: float = 2e-4
     beta1: float = 0.5
     average_half_life: int = 10_000
@@ -60,6 +62,7 @@ class TrainConfig(Serialisable):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("precision", self.precision, Precision)
+        check_choice("part", self.part, TrainedPart)
         for name in ("batch_size", "steps", "save_every", "sample_every", "log_every"):
             require(
                 getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}"

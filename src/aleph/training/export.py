@@ -32,7 +32,7 @@ def export_run(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> i
     recipe = new_recipe(run.model, run.train, torch.device("cpu"))
     step: int = load_state(recipe, run.state)["step"]
     networks = recipe.export()
-    if run.model.kind == "amortised":
+    if run.model.kind == "amortised" and run.train.part == "all":
         whiten(networks["generator"], networks["encoder"], open_images(run))  # type: ignore[arg-type]
     save_model(out, run.model, networks, card(Path(out).name, run, step))
     return step

@@ -30,6 +30,7 @@ from aleph.training.recipes.dcgan import DCGANRecipe
 from aleph.training.recipes.detector import DetectorRecipe
 from aleph.training.recipes.ema import decay_at, update_average
 from aleph.training.recipes.recipe import Recipe
+from aleph.training.recipes.refiner import RefinerRecipe
 from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import Run, open_images, prepare_images, split_data, write_run
 from aleph.training.state import load_state, save_state
@@ -145,7 +146,8 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     if resume and run.state.exists():
         done = load_state(recipe, run.state)["step"]
     elif run.init:
-        start_from(recipe, run.model, run.init, batches.images)
+        whitened = batches.images if run.train.part == "all" else None
+        start_from(recipe, run.model, run.init, whitened, run.refiner_of)
     return _Loop(fabric, run, recipe, batches, reporter).go_on(done)
 
 
@@ -193,7 +195,8 @@ def new_recipe(model: ModelConfig, config: TrainConfig, device: torch.device) ->
     """Build the networks and optimizers of a kind of model, the same on every process."""
     state = torch.get_rng_state()
     torch.manual_seed(config.seed)
-    recipe = RECIPES[model.kind](model, config, device)
+    kind = RefinerRecipe if config.part == "refiner" else RECIPES[model.kind]
+    recipe = kind(model, config, device)
     torch.set_rng_state(state)
     return recipe
 

@@ -22,7 +22,7 @@ from aleph.datasets import (
 )
 from aleph.errors import InputError, OutputError, TrainingError
 from aleph.files import replacing
-from aleph.models.config import ModelConfig
+from aleph.models.config import REFINER_WIDTH, ModelConfig
 from aleph.models.folder import read_config
 from aleph.models.zoo import find_model
 from aleph.progress import Reporter
@@ -43,6 +43,7 @@ class Run:
         model: What is built.
         train: How it is trained.
         init: Model that the first weights are taken from, or none.
+        refiner_of: Model that the refiner's first weights are taken from, or none.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Run:
     model: ModelConfig
     train: TrainConfig
     init: str | None = None
+    refiner_of: str | None = None
 
     @property
     def state(self) -> Path:
@@ -68,6 +70,7 @@ class Run:
             "data": list(self.data),
             "partition": self.partition,
             "init": self.init,
+            "refiner_of": self.refiner_of,
             "model": self.model.to_dict(),
             "train": self.train.to_dict(),
         }
@@ -80,6 +83,7 @@ def create_run(
     train: TrainConfig,
     partition: str | os.PathLike[str] | None = None,
     init: str | None = None,
+    refiner_of: str | None = None,
 ) -> Run:
     """Describe a new run; nothing is written before `write_run`.
 
@@ -100,7 +104,33 @@ def create_run(
         model = replace(model, detector=read_config(find_model(init)).detector)
     paths_of = {"backgrounds": train.backgrounds, "artefacts": train.artefacts}
     train = replace(train, **_absolute(paths_of))
-    return Run(folder, paths, str(Path(found).absolute()) if found else None, model, train, init)
+    partition = str(Path(found).absolute()) if found else None
+    return Run(folder, paths, partition, model, train, init, refiner_of)
+
+
+def with_refiner(init: str | None, given: dict[str, Any]) -> ModelConfig:
+    """Return the configuration of a trained model that is to get a refiner.
+
+    Args:
+        init: The model; one that has a refiner keeps its shape.
+        given: Fields of `ModelConfig` that are asked for.
+
+    Raises:
+        InputError: if no model is named, or another shape is asked for than it has.
+        ModelError: if there is no such model.
+    """
+    if init is None:
+        raise InputError("a refiner is trained on top of a model: name it with --init MODEL")
+    model = read_config(find_model(init))
+    if not model.refiner_width:
+        model = replace(model, refiner_width=given.get("refiner_width", REFINER_WIDTH))
+    for name, value in given.items():
+        if getattr(model, name) != value:
+            raise InputError(
+                f"'{init}' has {name} {getattr(model, name)}, and its refiner cannot change that: "
+                "leave the option out"
+            )
+    return model
 
 
 def _absolute(train: dict[str, Any]) -> dict[str, Any]:
@@ -149,8 +179,8 @@ def read_run(folder: Path) -> Run:
             ModelConfig.from_dict(values["model"]),
             TrainConfig.from_dict(values["train"]),
         )
-        init = values.get("init")
-        return Run(folder, tuple(values["data"]), values["partition"], model, train, init)
+        begun = values.get("init"), values.get("refiner_of")
+        return Run(folder, tuple(values["data"]), values["partition"], model, train, *begun)
     except FileNotFoundError:
         raise TrainingError(f"'{folder}' holds no run: there is no '{path}'") from None
     except (OSError, KeyError, TypeError, ValueError) as error:

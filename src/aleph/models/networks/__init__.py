@@ -1,4 +1,4 @@
-"""Generators, discriminators, encoders, detectors, finders of damage; no input or output."""
+"""Generators, discriminators, encoders, refiners, detectors, damage networks; no files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aleph.models.networks.amortised import Discriminator, Encoder, StyleGenerat
 from aleph.models.networks.damage import DamageNetwork
 from aleph.models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from aleph.models.networks.detector import DetectorNetwork
+from aleph.models.networks.refiner import Refiner
 
 
 def _dcgan(config: ModelConfig) -> dict[str, nn.Module]:
@@ -22,11 +23,14 @@ def _dcgan(config: ModelConfig) -> dict[str, nn.Module]:
 
 def _amortised(config: ModelConfig) -> dict[str, nn.Module]:
     side, dim, bound = config.resolution, config.latent_dim, config.maximum_width
-    return {
+    networks: dict[str, nn.Module] = {
         "generator": StyleGenerator(side, dim, config.generator_width, bound),
         "discriminator": Discriminator(side, config.discriminator_width, bound),
         "encoder": Encoder(side, dim, config.encoder_width, bound),
     }
+    if config.refiner_width:
+        networks["refiner"] = Refiner(config.refiner_width)
+    return networks
 
 
 def _detector(config: ModelConfig) -> dict[str, nn.Module]:
@@ -48,8 +52,8 @@ _BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     """Build the networks of a model, by role.
 
-    A model that fills has a `generator`, a `discriminator` and perhaps an `encoder`; a detector has
-    its `detector` alone, and a finder of damage its `damage`.
+    A model that fills has a `generator`, a `discriminator` and perhaps an `encoder` and a
+    `refiner`; a detector has its `detector` alone, and a finder of damage its `damage`.
 
     Weights are drawn from torch's global generator.
     """

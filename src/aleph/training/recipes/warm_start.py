@@ -24,7 +24,11 @@ GROWN: tuple[ModelKind, ...] = ("amortised",)
 
 @torch.no_grad()
 def start_from(
-    trained: Recipe, config: ModelConfig, name: str, images: NDArray[np.uint8] | None = None
+    trained: Recipe,
+    config: ModelConfig,
+    name: str,
+    images: NDArray[np.uint8] | None = None,
+    refiner_of: str | None = None,
 ) -> None:
     """Copy a trained model's weights into the initial networks and averages of a run.
 
@@ -39,6 +43,7 @@ def start_from(
         name: A model's name or folder.
         images: Training images, uint8 (n, R, R, 3), to measure the latent space on; None leaves it
             as it is.
+        refiner_of: Name or folder of the model whose refiner is taken in place of that of `name`.
 
     Raises:
         ModelError: if there is no such model or its folder is damaged.
@@ -49,8 +54,11 @@ def start_from(
     doublings = int(math.log2(config.resolution / source.resolution))
     if config.kind == "damage":  # its network is the same at every resolution
         doublings = 0
+    if refiner_of is not None:
+        networks["refiner"] = _refiner_of(refiner_of)
     for role, network in trained.networks.items():
-        _copy(networks[role], network, doublings, name)
+        if role in networks:  # a refiner may be new
+            _copy(networks[role], network, doublings, name)
     if images is not None and doublings == 0 and config.kind == "amortised":
         whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
     for role, average in trained.averages.items():
@@ -78,6 +86,13 @@ def _check_fit(source: ModelConfig, config: ModelConfig, name: str) -> None:
         )
     if source.resolution > config.resolution:
         raise TrainingError(f"{sizes}: a model can be grown, but not shrunk")
+
+
+def _refiner_of(name: str) -> nn.Module:
+    _, networks = load_networks(find_model(name))
+    if "refiner" not in networks:
+        raise TrainingError(f"'{name}' has no refiner to start from")
+    return networks["refiner"]
 
 
 def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:

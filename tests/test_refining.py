@@ -1,0 +1,257 @@
+"""The refiner: its network, the blending that it makes, its training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from aleph.arrays import Floats, Hole, Pixels
+from aleph.blending.blend import FORGETTING, Blender
+from aleph.blending.refine import RefinedBlender
+from aleph.errors import InputError
+from aleph.inpainter import Inpainter
+from aleph.masks.named import named_hole
+from aleph.models.config import ModelConfig
+from aleph.models.folder import load_networks, read_config
+from aleph.models.networks.extension import extend_residual
+from aleph.models.networks.refiner import Refiner, begin
+from aleph.models.zoo import load_model
+from aleph.photo.tensors import to_tensor
+from aleph.presets import resolve_settings
+from aleph.progress import Reporter
+from aleph.training.config import TrainConfig
+from aleph.training.export import export_run
+from aleph.training.loop import Devices, train
+from aleph.training.run import create_run, with_refiner
+from conftest import RunCli, make_model
+from helpers import KINDS, TINY_TRAINING, noise, some_hole
+
+PLAIN = KINDS["amortised"]
+REFINED = dataclasses.replace(PLAIN, refiner_width=10)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder without a refiner."""
+    return make_model(tmp_path_factory.mktemp("models") / "plain", PLAIN)
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory: pytest.TempPathFactory) -> Inpainter:
+    """An inpainter whose refiner has random weights that change something."""
+    folder = make_model(tmp_path_factory.mktemp("models") / "refined", REFINED)
+    return Inpainter.from_pretrained(folder, device="cpu", precision="fp32")
+
+
+def smooth(height: int, width: int, seed: int = 0) -> Pixels:
+    """A picture without fine detail."""
+    return np.asarray(cv2.GaussianBlur(noise(height, width, seed), (0, 0), 4.0), np.uint8)
+
+
+@pytest.mark.parametrize("mask", ["random", "strokes", "center", "half"])
+def test_the_residual_is_continued_much_as_the_matern_blend_does(mask: str) -> None:
+    image, hole = smooth(64, 64), named_hole(mask, (64, 64), 0)
+    guess = np.full((64, 64, 3), 90.0, np.float32)
+    exact = Blender(hole, "matern", softening=0.0)(image, guess)
+    residual = torch.from_numpy(image - guess).permute(2, 0, 1)[None]
+
+    def off(continued: torch.Tensor) -> float:
+        fill = (guess + continued[0].permute(1, 2, 0).numpy()).clip(0, 255)
+        return float(np.abs(fill - exact)[hole].mean())
+
+    there = torch.from_numpy(hole[None, None])
+    few, many = (extend_residual(residual, there, FORGETTING / 64, steps) for steps in (8, 128))
+    assert torch.equal(few.masked_fill(there, 0.0), residual.masked_fill(there, 0.0))
+    assert off(many) < 1.0
+    assert off(few) < 0.8 * off(residual.masked_fill(there, 0.0))
+
+
+def test_a_batch_of_residuals_is_continued_each_with_its_own_memory() -> None:
+    hole = torch.ones(2, 1, 32, 32, dtype=torch.bool)
+    hole[:, :, :4] = False
+    kappa = torch.tensor([0.1, 0.8]).view(2, 1, 1, 1)
+    found = extend_residual(torch.ones(2, 1, 32, 32), hole, kappa)
+    alone = extend_residual(torch.ones(1, 1, 32, 32), hole[:1], 0.8)
+    assert torch.allclose(found[1], alone[0], atol=1e-5)
+    assert found[0, 0, 6].mean() > 0.4
+    assert found[1, 0, 12].abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("size", [(16, 16), (37, 23), (5, 64)])
+def test_a_fresh_refiner_changes_nothing_and_takes_any_size(size: tuple[int, int]) -> None:
+    image, hole = to_tensor(noise(*size)[None]), torch.from_numpy(some_hole(*size)[None, None])
+    guess = to_tensor(noise(*size, 1)[None])
+    start, reach = begin(image, hole, guess, 0.4)
+    fill = Refiner(10)(image, hole, guess, 0.4)
+    assert torch.allclose(fill, torch.where(hole, start, image), atol=1e-6)
+    assert torch.equal(fill.masked_fill(hole, 0.0), image.masked_fill(hole, 0.0))
+    assert reach[~hole].allclose(torch.ones(()))
+
+
+def test_what_lies_in_the_hole_is_not_looked_at(refined: Inpainter) -> None:
+    image, hole = noise(48, 48), some_hole(48, 48)
+    changed = image.copy()
+    changed[hole] = 255 - changed[hole]
+    one, other = (refined(i, hole, preset="fast", frame="whole").image for i in (image, changed))
+    assert np.array_equal(one[hole], other[hole])
+
+
+@pytest.mark.parametrize("size", [16, 24, 50, 100])
+def test_known_pixels_come_back_bit_for_bit_at_every_size(refined: Inpainter, size: int) -> None:
+    image, hole = noise(size, size), some_hole(size, size)
+    result = refined(image, hole, preset="fast", frame="whole", candidates=2)
+    assert result.settings.blending == "refined"
+    for candidate in result.candidates:
+        assert np.array_equal(candidate.image[~hole], image[~hole])
+    assert not np.array_equal(result.image, result.blended("matern"))
+
+
+def test_a_hole_is_refined_from_coarse_to_fine_and_in_windows_of_bounded_size() -> None:
+    hole = np.zeros((700, 1500), bool)
+    hole[40:660, 30:1490] = True
+    seen: list[tuple[float, tuple[int, ...]]] = []
+
+    def refine(image: Pixels, window: Hole, guess: Floats, kappa: float) -> Floats:
+        seen.append((kappa, window.shape))
+        return np.where(window[:, :, None], np.float32(200), image).astype(np.float32)
+
+    blender = RefinedBlender(hole, refine, side=512, resolution=128)
+    filled = blender(np.zeros((700, 1500, 3), np.uint8), np.zeros((700, 1500, 3), np.float32))
+    assert (filled[hole] == 200).all()
+    assert (filled[~hole] == 0).all()
+    kappas = [kappa for kappa, _ in seen]
+    assert kappas == sorted(kappas, reverse=True)
+    assert set(kappas) == {FORGETTING / 256, FORGETTING / 512}
+    assert max(max(shape) for _, shape in seen) <= 600
+
+
+def test_what_coarse_refining_found_is_seen_at_the_photos_size() -> None:
+    """A wide hole in a photo eight times the frame: the colour found at a fourth arrives."""
+    hole = np.zeros((256, 256), bool)
+    hole[64:192, 64:192] = True
+
+    def refine(image: Pixels, window: Hole, guess: Floats, kappa: float) -> Floats:
+        if kappa == FORGETTING / 64:
+            return np.where(window[:, :, None], np.float32(160), image).astype(np.float32)
+        return np.where(window[:, :, None], guess, image).astype(np.float32)
+
+    blender = RefinedBlender(hole, refine, side=256, resolution=32)
+    image = np.full((256, 256, 3), 100, np.uint8)
+    filled = blender(image, np.full((256, 256, 3), 100, np.float32))
+    assert filled[120:136, 120:136].min() > 140
+    assert (filled[~hole] == 100).all()
+
+
+def test_presets_refine_where_a_model_can_and_yeh_never() -> None:
+    for preset in ("fast", "balanced", "thorough"):
+        assert resolve_settings(preset, "amortised", refined=True).blending == "refined"
+        assert resolve_settings(preset, "amortised").blending == "matern"
+    assert resolve_settings("yeh2017", "amortised", refined=True).blending == "poisson"
+    assert resolve_settings("fast", "amortised", refined=True, blending="paste").blending == "paste"
+
+
+def test_a_model_without_a_refiner_says_so(plain: Path, call_cli: RunCli, tmp_path: Path) -> None:
+    inpainter = Inpainter.from_pretrained(plain, device="cpu", precision="fp32")
+    with pytest.raises(InputError, match="no refiner"):
+        inpainter(noise(16, 16), "center", blending="refined")
+    with pytest.raises(InputError, match="no refiner"):
+        inpainter(noise(16, 16), "center", preset="fast", frame="whole").blended("refined")
+
+
+def test_an_older_model_folder_still_loads(plain: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    folder.mkdir()
+    for path in plain.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    values = json.loads((folder / "config.json").read_text())
+    assert values["format"] == 2
+    del values["model"]["refiner_width"]
+    (folder / "config.json").write_text(json.dumps({**values, "format": 1}))
+    assert load_model(folder, "cpu").refiner is None
+    assert read_config(folder) == PLAIN
+
+
+def train_refiner(folder: Path, data: Path, init: Path, **given: object) -> None:
+    settings = {"batch_size": 8, "precision": "fp32", "steps": 3, "adversary_start": 1, **given}
+    config = TrainConfig(part="refiner", **settings)  # type: ignore[arg-type]
+    model = with_refiner(str(init), {"refiner_width": 10})
+    run = create_run(folder, [data], model, config, None, str(init))
+    devices = Devices("cpu", "1", 1)
+    train(run, resume=False, devices=devices, reporter=Reporter(enabled=False))
+
+
+def test_training_a_refiner_leaves_the_other_networks_as_they_were(
+    plain: Path, pictures: Path, tmp_path: Path
+) -> None:
+    train_refiner(tmp_path / "run", pictures, plain, average_half_life=8)
+    export_run(tmp_path / "run", tmp_path / "model")
+    before, after = (load_file(f / "model.safetensors") for f in (plain, tmp_path / "model"))
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    new = after.keys() - before.keys()
+    assert new
+    assert all(key.startswith("refiner.") for key in new)
+    assert after["refiner.head.weight"].abs().sum() > 0
+    inpainter = Inpainter.from_pretrained(tmp_path / "model", device="cpu", precision="fp32")
+    result = inpainter(noise(16, 16), "center", preset="fast", frame="whole")
+    assert result.settings.blending == "refined"
+
+
+def test_a_refiner_learns_what_the_known_pixels_say(plain: Path, tmp_path: Path) -> None:
+    """Pictures of one colour each: some steps bring the fills nearer to it."""
+    data = tmp_path / "data"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        colour = np.broadcast_to(rng.integers(30, 226, 3).astype(np.uint8), (16, 16, 3))
+        cv2.imwrite(str(data / f"{number:02d}.png"), np.ascontiguousarray(colour))
+    train_refiner(
+        tmp_path / "run", data, plain, steps=60, learning_rate=3e-3, adversary_start=1000,
+        average_half_life=40, log_every=10,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "run/losses.jsonl").read_text().splitlines()]
+    assert rows[0]["rebuilt"] == pytest.approx(rows[0]["start"], rel=0.2)
+    assert np.mean([row["rebuilt"] / row["start"] for row in rows[-3:]]) < 0.95
+
+
+def test_the_command_line_trains_a_refiner_on_top_of_a_model(
+    call_cli: RunCli, plain: Path, pictures: Path, tmp_path: Path
+) -> None:
+    options = ("--batch-size", "8", "--steps", "1", "--accelerator", "cpu", "--precision", "fp32")
+    refused = call_cli("train", pictures, "--model", "refiner", "--out", "run", *options)
+    assert refused.code == 2
+    assert "--init" in refused.err
+    wrong = call_cli(
+        "train", pictures, "--model", "refiner", "--init", plain, "-o", "run", *TINY_TRAINING,
+        "--resolution", "32",
+    )  # fmt: skip
+    assert wrong.code == 2
+    assert "resolution" in wrong.err
+    done = call_cli("train", pictures, "--model", "refiner", "--init", plain, "-o", "run", *options)
+    assert done.code == 0, done.err
+    assert call_cli("export", "run", "-o", "model").code == 0
+    config, networks = load_networks(tmp_path / "model")
+    assert config == ModelConfig(**{**PLAIN.to_dict(), "refiner_width": config.refiner_width})
+    assert "refiner" in networks
+
+
+def test_far_from_known_pixels_the_finest_detail_is_the_generators() -> None:
+    """A refiner that smooths all of it: detail stays in the middle and is gone beside the rim."""
+    hole = np.zeros((96, 96), bool)
+    hole[16:80, 16:80] = True
+    guess = 128 + 40 * np.where(np.indices((96, 96)).sum(axis=0) % 2, 1.0, -1.0)
+    guess = np.repeat(guess[:, :, None], 3, axis=2).astype(np.float32)
+
+    def refine(image: Pixels, window: Hole, guess: Floats, kappa: float) -> Floats:
+        return np.where(window[:, :, None], np.float32(128), image).astype(np.float32)
+
+    blender = RefinedBlender(hole, refine, side=64, resolution=64)
+    filled = blender(np.full((96, 96, 3), 128, np.uint8), guess)
+    assert filled[40:56, 40:56].astype(float).std() > 35
+    assert filled[16, 16:80].astype(float).std() < 2
