@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from aleph.search.losses import context_loss, latent_loss, prior_loss
+from aleph.search.losses import context_loss, latent_loss, lowest_first, prior_loss
 from aleph.training.losses import discriminator_loss, posterior_divergence
 
 # Two images of 1×2 pixels. |G − y| of the first, by channel (pixel 0, pixel 1):
