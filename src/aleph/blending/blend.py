@@ -89,14 +89,14 @@ class Blender:
         self.blending = blending
         self._window = (slice(0, 0), slice(0, 0))
         self._scales: list[_Scale] = []
-        self._softness: _Softness | None = None
+        self._softness: Softness | None = None
         if blending != "paste" and hole.any() and not hole.all():
             self._window = _surroundings(self.hole)
             side = side or max(hole.shape)
             kappa = forgetting / side if blending == "matern" else None
             self._scales = _scales(self.hole[self._window], kappa)
             if blending == "matern" and softening > 0:
-                self._softness = _Softness(self.hole[self._window], side, softening)
+                self._softness = Softness(self.hole[self._window], side, softening)
 
     def __call__(self, image: NDArray[np.uint8], generated: Floats | Doubles) -> NDArray[np.uint8]:
         """Return `image` with its hole filled.
@@ -139,10 +139,10 @@ def _surroundings(hole: Hole) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-class _Softness:
+class Softness:
     """Blurs G(ẑ) beside known pixels, fading out with the distance from them."""
 
-    def __init__(self, hole: Hole, side: float, softening: float) -> None:
+    def __init__(self, hole: Hole, side: float, softening: float = SOFTENING) -> None:
         self.blur = softening * side
         distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
         share = np.exp(-np.square(np.maximum(distance - 1, 0) / (_SOFT_REACH * side)))

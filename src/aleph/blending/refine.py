@@ -6,7 +6,8 @@ the hole is refined from coarse to fine: first at about the frame's resolution, 
 size, with what was found so far as the guess, and so on. What is finer than four pixels of the
 photo to one of the frame the refiner knows nothing of; there the `matern` blend has the last word.
 
-Far from known pixels the finest detail is G(ẑ)'s own.
+Beside known pixels G(ẑ) is softened first, as for `matern`; far from them the finest detail is
+G(ẑ)'s own.
 
 Only windows with missing pixels are looked at, one after the other, so memory does not grow with
 the photo.
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Region
-from aleph.blending.blend import FORGETTING, Blender
+from aleph.blending.blend import FORGETTING, Blender, Softness
 
 Refine = Callable[[NDArray[np.uint8], Hole, Floats, float], Floats]
 """(image, uint8 (h, w, 3); hole, boolean (h, w); guess, float32 (h, w, 3) in 0 to 255; κ per
@@ -34,8 +35,11 @@ COARSEST = 2.0
 FINEST = 4.5
 """Pixels of the photo to one of the frame beyond which the refiner is not asked."""
 
-DETAIL_REACH = 1 / 32
-"""Distance from known pixels, in sides of the frame, from which on detail is that of G(ẑ)."""
+DETAIL = 1 / 32
+"""Scale of the detail that is G(ẑ)'s own far from known pixels, in sides of the frame."""
+
+DETAIL_REACH = 1 / 16
+"""Distance from known pixels, in sides of the frame, from which on it is."""
 
 _WINDOW = 448
 """Side in pixels of the windows."""
@@ -74,9 +78,11 @@ class RefinedBlender:
             self.coarser = RefinedBlender(
                 _all_of_four(hole), refine, side / 2, resolution, _any_of_four(self.wanted)
             )
+        self.softness: Softness | None = None
         self.detail: _Detail | None = None
-        if self.coarser is None:  # what is finer than a pixel of the frame G(ẑ) does not have
-            self.detail = _Detail(self.hole, side, max(1.0, scale))
+        if self.coarser is None:  # at the other sizes the guess is not G(ẑ) any more
+            self.softness = Softness(self.hole, side)
+            self.detail = _Detail(self.hole, side)
         if scale > FINEST:
             self.finest = Blender(hole, "matern", side=side, softening=0.0)
 
@@ -103,10 +109,13 @@ class RefinedBlender:
             guess = self._corrected(image, guess)
         if self.finest is not None:
             return np.asarray(self.finest(image, guess), np.float32)
-        fill = guess.copy()
+        soft = guess
+        if self.softness is not None:
+            soft = np.asarray(self.softness(guess.astype(np.float64)), np.float32)
+        fill = soft.copy()
         for seen, core in _windows(self.wanted):
             window = self.hole[seen]
-            refined = self.refine(image[seen], window, guess[seen], self.kappa)
+            refined = self.refine(image[seen], window, soft[seen], self.kappa)
             inside = _within(core, seen)
             fill[core] = refined[inside]
         if self.detail is not None:
@@ -135,8 +144,8 @@ class _Detail:
     generator was trained to be sharp. Beside known pixels the refiner's own detail is the better.
     """
 
-    def __init__(self, hole: Hole, side: float, blur: float) -> None:
-        self.blur = blur
+    def __init__(self, hole: Hole, side: float) -> None:
+        self.blur = DETAIL * side
         distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
         share = 1.0 - np.exp(-np.square(np.maximum(distance - 1.0, 0.0) / (DETAIL_REACH * side)))
         self.share = np.asarray(share, np.float32)[:, :, None]

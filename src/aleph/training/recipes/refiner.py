@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aleph.blending.blend import FORGETTING
+from aleph.blending.blend import FORGETTING, Softness
 from aleph.masks.named import named_hole
 from aleph.models.config import ModelConfig
 from aleph.models.networks.refiner import begin
@@ -149,6 +149,7 @@ class RefinerRecipe(Recipe):
             factor = float(rng.uniform(1.2, 4.0) if rng.random() < 0.3 else rng.uniform(1.2, 2.5))
             guess[rows] = _enlarged(guess[rows], factor)
             scale[rows] = factor
+        guess = _softened(guess, hole, side * scale.flatten().cpu().numpy())
         return _Batch(real, hole, guess, FORGETTING / (side * scale), sampled)
 
     def _codes(
@@ -206,7 +207,8 @@ class RefinerRecipe(Recipe):
         holes = _holes(len(real), real.shape[2], np.random.default_rng(0))
         hole = torch.from_numpy(holes[:, None]).to(real.device)
         mean, _ = self.networks["encoder"](real, hole)
-        guess = self.networks["generator"](mean)
+        sides = np.full(len(real), real.shape[2], np.float32)
+        guess = _softened(self.networks["generator"](mean), hole, sides)
         kappa = FORGETTING / real.shape[2]
         start, _ = begin(real, hole, guess, kappa)
         fill = self.averages["refiner"](real, hole, guess, kappa)
@@ -248,6 +250,15 @@ def _enlarged(guess: Tensor, factor: float) -> Tensor:
         guess, size=max(4, round(side / factor)), mode="bilinear", antialias=True
     )
     return functional.interpolate(small, size=side, mode="bicubic")
+
+
+def _softened(guess: Tensor, hole: Tensor, sides: NDArray[np.float32]) -> Tensor:
+    """Blur guesses beside known pixels, as `aleph.blending.refine` does; `sides` of the frames."""
+    soft = [
+        Softness(there[0], side)(image.transpose(1, 2, 0).astype(np.float64)).transpose(2, 0, 1)
+        for image, there, side in zip(guess.cpu().numpy(), hole.cpu().numpy(), sides, strict=True)
+    ]
+    return torch.from_numpy(np.stack(soft).astype(np.float32)).to(guess.device)
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
