@@ -25,7 +25,7 @@ _IMPROVEMENT = 1e-3
 """Share by which a loss must fall to count as progress for early stopping."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchStep:
     """What the callback is given: the state of a search before the update of a step.
 
@@ -48,7 +48,7 @@ OnStep = Callable[[SearchStep], None]
 """Called with every step of a search; what it raises ends the search."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchResult:
     """The state of the lowest total loss of every start of every image.
 

@@ -7,6 +7,8 @@ is changed under one lock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import secrets
 import threading
 import time
@@ -22,6 +24,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 HEARTBEAT = 5.0
 """Seconds of silence after which listeners get a sign of life."""
+
+_TOO_LARGE = "the picture is too large for this machine's memory"
 
 _MEAN_SECONDS = 5.0
 """Guess of a search's length before the first has run; afterwards it is measured."""
@@ -39,12 +43,20 @@ class QueueFull(Exception):  # noqa: N818
     """
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("all places in the queue are taken")
+        super().__init__("all places are taken: try again soon")
         self.retry_after = retry_after
 
 
 class Draining(Exception):  # noqa: N818
-    """The server is stopping and takes no new job."""
+    """The server is stopping and takes no new job.
+
+    Attributes:
+        retry_after: Seconds after which another one may have taken its place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping")
+        self.retry_after = 10
 
 
 class Result(Protocol):
@@ -83,6 +95,7 @@ class Job(Generic[R]):
         events: Everything that happened, in order; only the last preview is kept.
         result: What came out, once `done`.
         error: What went wrong, one sentence, once `failed` or `cancelled`.
+        internal: Whether it failed for a reason that is not the client's.
         seen: When a client last asked about it (monotonic clock).
     """
 
@@ -93,6 +106,7 @@ class Job(Generic[R]):
     events: list[Event] = field(default_factory=list)
     result: R | None = None
     error: str | None = None
+    internal: bool = False
     seen: float = field(default_factory=time.monotonic)
     _listeners: set[Callable[[], None]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -130,7 +144,10 @@ class Job(Generic[R]):
             self.state, self.result, self.error, self.seen = state, result, error, time.monotonic()
             self._drop_previews()
             self._publish(Event(state, {} if error is None else {"error": error}))
-        self.close()
+        try:
+            self.close()
+        except Exception as error:
+            log_failure("the files of a job could not be removed", error)
 
     async def follow(self, position: int = 0) -> AsyncIterator[tuple[int, Event | None]]:
         """Yield (number, event) from a position on as they come; None is a sign of life."""
@@ -161,7 +178,9 @@ class Job(Generic[R]):
     def _publish(self, event: Event) -> None:
         self.events.append(event)
         for wake in self._listeners:
-            wake()
+            # A listener's event loop may have ended before it could sign off.
+            with contextlib.suppress(RuntimeError):
+                wake()
 
     def _drop_previews(self) -> None:
         for index in range(len(self.events) - 1, -1, -1):
@@ -177,11 +196,10 @@ class Jobs(Generic[R]):
 
     Args:
         limits: How many wait, how long what is kept.
-        prepare: Called first thing in the worker thread: heavy imports, the default model.
     """
 
-    def __init__(self, limits: Limits, prepare: Callable[[], None] = lambda: None) -> None:
-        self._limits, self._prepare = limits, prepare
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._waiting: deque[Job[R]] = deque()
         self._running: Job[R] | None = None
         self._kept: dict[str, Job[R]] = {}
@@ -206,14 +224,21 @@ class Jobs(Generic[R]):
             Draining: if the server is stopping.
         """
         with self._changed:
-            if self._draining:
-                raise Draining
-            if self._places_taken() >= self._limits.queue:
-                raise QueueFull(max(1, round(self._mean_seconds)))
+            self._check_room()
             self._kept[job.id] = job
             self._waiting.append(job)
             job.report("queued", position=self._places_taken())
             self._changed.notify_all()
+
+    def check_room(self) -> None:
+        """Say whether a job would be taken now.
+
+        Raises:
+            QueueFull: if all places are taken.
+            Draining: if the server is stopping.
+        """
+        with self._changed:
+            self._check_room()
 
     def get(self, job_id: str) -> Job[R] | None:
         """Return a job by its name, None if it is unknown or forgotten."""
@@ -281,11 +306,16 @@ class Jobs(Generic[R]):
         if self._thread.is_alive():
             self._thread.join(seconds)
 
+    def _check_room(self) -> None:
+        if self._draining:
+            raise Draining
+        if self._places_taken() >= self._limits.queue:
+            raise QueueFull(max(1, round(self._mean_seconds)))
+
     def _places_taken(self) -> int:
         return len(self._waiting) + (self._running is not None)
 
     def _work(self) -> None:
-        self._prepare()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting) or self._stopped)
@@ -294,31 +324,12 @@ class Jobs(Generic[R]):
                 job = self._running = self._waiting.popleft()
                 job.state = "running"
             began = time.monotonic()
-            self._run(job)
+            _run(job)
             with self._changed:
                 self._running = None
                 self._mean_seconds += 0.3 * (time.monotonic() - began - self._mean_seconds)
                 self._changed.notify_all()
             self._drop_surplus()
-
-    def _run(self, job: Job[R]) -> None:
-        job.report("running")
-        try:
-            job.check()
-            result = job.run(job)
-            job.check()
-        except Cancelled as why:
-            job.finish("cancelled", error=str(why))
-        except AlephError as error:
-            job.finish("failed", error=str(error))
-        except MemoryError:
-            job.finish("failed", error="the picture is too large for this machine's memory")
-        except Exception as error:
-            # The worker must outlive whatever one picture does to it.
-            job.finish("failed", error=f"internal error: {type(error).__name__}")
-            raise_in_log(error)
-        else:
-            job.finish("done", result)
 
     def _drop_surplus(self) -> None:
         """Forget the results not asked for the longest, where there are too many or too large."""
@@ -332,8 +343,36 @@ class Jobs(Generic[R]):
                     del self._kept[job.id]
 
 
-def raise_in_log(error: Exception) -> None:
-    """Write a traceback to the server's log."""
-    import logging
+def _run(job: Job[R]) -> None:
+    """Run a job to one of its final states; whatever it does, this returns."""
+    job.report("running")
+    try:
+        job.check()
+        result = job.run(job)
+        job.check()
+    except Cancelled as why:
+        job.finish("cancelled", error=str(why))
+    except AlephError as error:
+        job.finish("failed", error=str(error))
+    except BaseException as error:  # the worker outlives SystemExit, too
+        memory = _is_memory(error)
+        job.internal = not memory
+        job.finish("failed", error=_TOO_LARGE if memory else f"internal error: {_name(error)}")
+        log_failure("a job failed", error)
+    else:
+        job.finish("done", result)
 
-    logging.getLogger("aleph.web").error("a job failed", exc_info=error)
+
+def _is_memory(error: BaseException) -> bool:
+    """Return whether memory has run out, here or on a GPU (`torch.OutOfMemoryError`)."""
+    short = "allocate memory" in str(error) and isinstance(error, RuntimeError)
+    return short or isinstance(error, MemoryError) or _name(error) == "OutOfMemoryError"
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Write a traceback to the server's log."""
+    logging.getLogger("aleph.web").error(what, exc_info=error)

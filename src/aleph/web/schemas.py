@@ -115,7 +115,9 @@ class FrameInfo(BaseModel):
 class CandidateInfo(BaseModel):
     """One fill."""
 
-    losses: dict[str, float] = Field(description="Losses by name, unweighted; `total` is weighted.")
+    losses: dict[str, float | None] = Field(
+        description="Losses by name, unweighted; `total` is weighted. Null stands for no number."
+    )
 
 
 class JobInfo(BaseModel):
@@ -153,7 +155,7 @@ _EVENT_DATA = {
         "position": {"type": "integer", "description": "Of `queued`: 1 is the next."},
         "step": {"type": "integer", "description": "Of `step`, from 0."},
         "steps": {"type": "integer", "description": "Of `step`: how many there will be."},
-        "loss": {"type": "number", "description": "Of `step`: the least total loss so far."},
+        "loss": {"type": "number", "description": "Of `step`: the least total loss, if finite."},
         "previews": {"type": "array", "items": _PREVIEW, "description": "Of some `step`."},
         "error": {"type": "string", "description": "Of `failed` and `cancelled`."},
     },

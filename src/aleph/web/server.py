@@ -16,7 +16,7 @@ import uvicorn
 
 from aleph.errors import InputError
 from aleph.web.app import Web, create_app
-from aleph.web.engine import Engine, default_finder
+from aleph.web.engine import Engine
 from aleph.web.guard import Door, is_loopback
 from aleph.web.limits import Limits
 
@@ -58,16 +58,15 @@ def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
 
     Raises:
         InputError: if the address cannot be bound, or the token is too short to protect anything.
-        ModelError: if the default model is not there.
+        ModelError: if the default model or its detector is not there or cannot be used.
     """
     door = Door(settings.host, _token(settings), settings.names)
     engine = Engine(
         settings.device,
         settings.model,
         settings.limits.preview_interval,
-        default_finder(settings.model, settings.device),
     )
-    engine.models()
+    engine.prepare()
     web = create_app(engine, door, settings.limits)
     listening = _listen(settings.host, settings.port)
     address = _address(settings.host, listening)
