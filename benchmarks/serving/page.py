@@ -14,8 +14,8 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aleph.photo.pixels import encode_image
+from aleph.web.pictures import group, group_damage
 from benchmarks.options import options_parser
-from benchmarks.photos.photographs import group, group_damage
 from benchmarks.serving.served import serving
 
 CHROMIUM = "/usr/bin/chromium"

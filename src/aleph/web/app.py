@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from aleph import __version__
 from aleph.web.api import PREFIX, allowed_methods, make_router
 from aleph.web.engine import Engine, Fill
+from aleph.web.folder import PhotoFolder
 from aleph.web.guard import Door, Guard
 from aleph.web.jobs import Jobs
 from aleph.web.limits import Limits
@@ -43,7 +44,10 @@ class Web:
 
 
 def create_app(
-    engine: Engine | None = None, door: Door | None = None, limits: Limits | None = None
+    engine: Engine | None = None,
+    door: Door | None = None,
+    limits: Limits | None = None,
+    photos: PhotoFolder | None = None,
 ) -> Web:
     """Build the application.
 
@@ -51,6 +55,7 @@ def create_app(
         engine: Fills holes; one with the default model by default.
         door: Who may come in; the loopback only, by default.
         limits: What clients may ask for.
+        photos: Photos to work through.
     """
     limits = limits or Limits()
     engine = engine or Engine(preview_interval=limits.preview_interval)
@@ -79,7 +84,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     door = door or Door()
-    app.state.service = Service(engine, jobs, limits, uploads)
+    app.state.service = Service(engine, jobs, limits, uploads, photos)
     app.include_router(make_router(locked=door.token is not None))
     # Some systems have another type for it registered, which browsers do not run.
     mimetypes.add_type("text/javascript", ".js")

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from aleph.search.latent import SearchStep
 
 
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels."""
+
 _PREVIEW_QUALITY = 85
 _MODELS = 4
 """Models kept in memory."""
@@ -63,9 +66,24 @@ class Fill:
         """Return one fill as the bytes of a file."""
         return self.inpainting.encode(f".{form}", candidate)
 
-    def thumbnail(self, candidate: int, side: int) -> bytes:
-        """Return one fill as a WebP whose longer side has at most `side` pixels."""
-        picture = Image.fromarray(self.inpainting.candidates[candidate].image)
+    def thumbnail(self, candidate: int, side: int, area: Box | None = None) -> bytes:
+        """Return one fill, or an area of it, as a WebP at most `side` pixels long.
+
+        Args:
+            candidate: Which fill, 0 the best.
+            side: Pixels of the longer side, at most.
+            area: Left, top, right and bottom in pixels; what lies beyond the picture is cut off.
+
+        Raises:
+            InputError: if the area holds no pixel of the picture.
+        """
+        pixels = self.inpainting.candidates[candidate].image
+        if area is not None:
+            left, top, right, bottom = area
+            pixels = pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+            if not pixels.size:
+                raise InputError("the area lies beyond the picture")
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         return _encoded(picture, "WEBP", quality=_PREVIEW_QUALITY)
 
@@ -182,6 +200,7 @@ class Engine:
             Cancelled: if the job was.
         """
         inpainter = self._named(options.model)
+        job.report("stage", stage="looking")
         photo, mask = upload.image(), upload.mask()
         previews = _Previews(job, photo.shape, self._interval)
         inpainting = inpainter(
@@ -281,6 +300,8 @@ class _Previews:
     def place(self, frames: Sequence[SearchedFrame]) -> None:
         """Note where the frames lie that are searched from now on; the whole picture if untold."""
         self._corners = [frame.placement.corners.tolist() for frame in frames]
+        self._job.check()
+        self._job.report("stage", stage="searching" if frames else "blending")
 
     def __call__(self, step: SearchStep) -> None:
         self._job.check()
@@ -288,10 +309,12 @@ class _Previews:
         data: dict[str, Any] = {"step": step.step, "steps": step.steps}
         if math.isfinite(loss):
             data["loss"] = round(loss, 6)
-        if time.monotonic() >= self._next or step.step == step.steps:
+        if time.monotonic() >= self._next or step.last:
             data["previews"] = self._previews(step)
             self._next = time.monotonic() + self._interval
         self._job.report("step", **data)
+        if step.last:
+            self._job.report("stage", stage="blending")
 
     def _previews(self, step: SearchStep) -> list[dict[str, Any]]:
         """Return G(z) of the best start of every frame, and where the frame lies."""

@@ -32,9 +32,11 @@ from aleph.web.uploads import Upload
 
 router = APIRouter()
 
+_AREA = r"^-?\d{1,6}(,-?\d{1,6}){3}$"
+
 _EVENTS = {
-    "description": "Server-sent events: `queued`, `running`, many `step`, and at the end `done`, "
-    "`failed` or `cancelled`.",
+    "description": "Server-sent events: `queued`, `running`, a `stage` for each thing begun, many "
+    "`step`, and at the end `done`, `failed` or `cancelled`.",
     "content": {"text/event-stream": {"itemSchema": EVENT_SCHEMA}},
 }
 
@@ -129,11 +131,16 @@ async def read_result(
         Annotated[int, Field(ge=16, le=1024)] | Absent,
         Query(description="A thumbnail instead, WebP, this long at most."),
     ] = None,
+    area: Annotated[
+        Annotated[str, Field(pattern=_AREA)] | Absent,
+        Query(description="Of a thumbnail: show only `left,top,right,bottom`, in pixels."),
+    ] = None,
 ) -> Response:
     """Return a fill in the format of the image that was sent, or another."""
     fill = _candidate(_result(job), candidate)
     if side is not None:
-        data = await refusing(lambda: fill.thumbnail(candidate, side))
+        left, top, right, bottom = map(int, area.split(",")) if area else (0, 0, 10**6, 10**6)
+        data = await refusing(lambda: fill.thumbnail(candidate, side, (left, top, right, bottom)))
         return Response(data, media_type="image/webp")
     return await _picture(fill, candidate, format or fill.format)
 

@@ -75,7 +75,7 @@ class Event:
     """Something that happened to a job.
 
     Attributes:
-        name: `queued`, `running`, `step`, `done`, `failed` or `cancelled`.
+        name: `queued`, `running`, `stage`, `step`, `done`, `failed` or `cancelled`.
         data: Plain JSON values.
     """
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from aleph.errors import AlephError
 from aleph.web.engine import Engine, Fill
+from aleph.web.folder import PhotoFolder
 from aleph.web.jobs import Job, Jobs
 from aleph.web.limits import Limits
 from aleph.web.uploads import TooManyPixels, Uploads
@@ -31,6 +32,7 @@ class Service:
         jobs: The queue in front of it.
         limits: What clients may ask for.
         uploads: Keeps what clients send.
+        photos: Photos to work through, None where there are none.
         decoding: Held while an upload is decoded.
     """
 
@@ -38,6 +40,7 @@ class Service:
     jobs: Jobs[Fill]
     limits: Limits
     uploads: Uploads
+    photos: PhotoFolder | None = None
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DECODERS))
 
 
@@ -48,6 +51,16 @@ async def _service(request: Request) -> Service:
 
 TheService = Annotated[Service, Depends(_service)]
 """A parameter of a route: the service of the application that it belongs to."""
+
+
+async def _photos(service: TheService) -> PhotoFolder:
+    if service.photos is None:
+        raise HTTPException(404, "the server was started without a folder of photos")
+    return service.photos
+
+
+ThePhotos = Annotated[PhotoFolder, Depends(_photos)]
+"""A parameter of a route: the folder of photos to work through."""
 
 
 async def _job(job_id: str, service: TheService) -> Job[Fill]:

@@ -2,7 +2,8 @@
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of these functions.
 
-from typing import Annotated, Literal, get_args
+import io
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import Response
@@ -10,14 +11,27 @@ from fastapi.responses import Response
 from aleph.config import Preset, Weighting
 from aleph.frames.placement import EYES
 from aleph.web.engine import displayable, weight_map
+from aleph.web.folder import PHOTO_TYPES, photo_type
 from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS
 from aleph.web.openapi import Mask, Picture, header, pictures, problems, uploads
-from aleph.web.samples import SAMPLES, sample_image, sample_mask
-from aleph.web.schemas import FrameInfo, ModelInfo, Models, Sample
-from aleph.web.service import TheService, decoding
-from aleph.web.uploads import read_image, read_mask
+from aleph.web.samples import SAMPLE_FORMATS, SAMPLES, SamplePart, sample_part
+from aleph.web.schemas import (
+    PICTURE_TYPES,
+    UPLOAD_TYPES,
+    FrameInfo,
+    ListedPhoto,
+    ModelInfo,
+    Models,
+    PhotoInfo,
+    Sample,
+)
+from aleph.web.service import ThePhotos, TheService, decoding
+from aleph.web.uploads import check_picture, read_image, read_mask
 
 router = APIRouter(tags=["tools"])
+
+_SAMPLE_TYPES: dict[str, str] = {form: PICTURE_TYPES[form] for form in set(SAMPLE_FORMATS.values())}
+_PHOTO_TYPES = {media: media for media in sorted(set(PHOTO_TYPES.values()))}
 
 _MAP_PIXELS = 2**22
 """Largest mask whose weights are drawn."""
@@ -37,6 +51,8 @@ def read_models(service: TheService) -> Models:
         max_steps=MAX_STEPS,
         max_pixels=limits.pixels,
         max_upload_bytes=limits.upload_bytes,
+        formats=list(UPLOAD_TYPES),
+        photos=service.photos is not None,
     )
 
 
@@ -83,6 +99,19 @@ async def display(service: TheService, image: Picture) -> Response:
     return Response(shown, headers=sides, media_type="image/webp")
 
 
+@router.post("/check", responses=problems(400), openapi_extra=uploads("image"))
+async def check_photo(service: TheService, image: Picture) -> PhotoInfo:
+    """Decode a photo and say what it is; what could not be filled is refused here already."""
+    pixels = service.limits.pixels
+
+    def check(data: bytes) -> PhotoInfo:
+        form = check_picture(io.BytesIO(data), "image", pixels)
+        height, width = read_image(data, pixels).shape
+        return PhotoInfo(width=width, height=height, format=form)
+
+    return await decoding(service, check, image)
+
+
 @router.post("/frames", responses=problems(400, 501), openapi_extra=uploads("image", "mask"))
 async def find_frames(service: TheService, image: Picture, mask: Mask) -> list[FrameInfo]:
     """Find the faces that the hole of a picture touches, the surest first."""
@@ -126,11 +155,30 @@ def read_samples() -> list[Sample]:
 @router.get(
     "/samples/{name}/{part}",
     response_class=Response,
-    responses={200: pictures({"png": "image/png"}, "The picture."), **problems(404)},
+    responses={200: pictures(_SAMPLE_TYPES, "The picture."), **problems(404)},
 )
-def read_sample(name: str, part: Literal["image", "mask"]) -> Response:
-    """Return the picture of a sample, or the mask of its damage."""
-    mask = sample_mask(name)
-    if mask is None:
+def read_sample(name: str, part: SamplePart) -> Response:
+    """Return the photo of a sample, the mask of its damage, or a small picture of it."""
+    data = sample_part(name, part)
+    if data is None:
         raise HTTPException(404, "there is no such sample")
-    return Response(sample_image() if part == "image" else mask, media_type="image/png")
+    return Response(data, media_type=_SAMPLE_TYPES[SAMPLE_FORMATS[part]])
+
+
+@router.get("/photos", responses=problems(404))
+def list_photos(photos: ThePhotos) -> list[ListedPhoto]:
+    """List the photos of the folder that the server was started with."""
+    return [ListedPhoto(name=name, bytes=size) for name, size in photos.list().items()]
+
+
+@router.get(
+    "/photos/{name}",
+    response_class=Response,
+    responses={200: pictures(_PHOTO_TYPES, "The file."), **problems(404)},
+)
+def read_listed_photo(name: str, photos: ThePhotos) -> Response:
+    """Return a photo of the folder that the server was started with."""
+    data = photos.read(name)
+    if data is None:
+        raise HTTPException(404, "there is no such photo")
+    return Response(data, media_type=photo_type(name), headers={"Cache-Control": "no-store"})
