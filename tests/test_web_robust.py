@@ -338,3 +338,35 @@ def test_results_are_compared_and_printed_like_values_with_arrays(tiny: Inpainte
     assert result.candidates[0] != other.candidates[0]
     assert "24×24" in repr(result)
     assert max(len(repr(result)), len(repr(result.candidates))) < 300
+
+
+# ---- starting
+
+
+def test_the_page_is_opened_where_that_is_asked_for(
+    tiny_folder: Path, pictures: Path, call_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("aleph.web.server._Server.run", lambda server, sockets: sockets[0].close())
+    options = ("serve", "--port", "0", "--model", tiny_folder)
+    outcome = call_cli(*options, "--open", "--input", pictures)
+    assert outcome.code == 0, outcome.err
+    (address,) = opened
+    assert f"open {address} " in outcome.out
+    # Beyond the loopback others are told another address than this machine's own browser.
+    outcome = call_cli(*options, "--open", "--host", "0.0.0.0")
+    assert opened[1].startswith("http://127.0.0.1:")
+    assert "#token=" in opened[1]
+    assert "open http://0.0.0.0" not in outcome.out
+    assert call_cli(*options).code == 0
+    assert len(opened) == 2
+
+
+@pytest.mark.parametrize("folder", ["missing", "."])
+def test_a_folder_without_photos_refuses_the_start(
+    folder: str, tiny_folder: Path, call_cli: RunCli
+) -> None:
+    outcome = call_cli("serve", "--port", "0", "--model", tiny_folder, "--input", folder)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1

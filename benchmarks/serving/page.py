@@ -103,7 +103,7 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
     shoot(page, "start")
     open_sample(page, 1)
     page.click("#fill")
-    until(page, "document.getElementById('progress').value > 15")
+    until(page, "document.getElementById('progress').value > 0.3")
     shoot(page, "search")
     wait_for_fill(page)
     page.fill("#compare", "50")
@@ -117,6 +117,7 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
 
     page = open_page(browser, address, DESKTOP, dark=True)
     open_sample(page, 2)
+    page.click("#options summary")
     page.check("#show-weights")
     page.hover("#canvas", position={"x": 380, "y": 250})
     page.wait_for_timeout(1000)
