@@ -248,7 +248,7 @@ def test_a_fill_is_what_the_api_gives(page: Page, address: str, tmp_path: Path) 
 
 def test_a_search_is_watched_and_cancelled(page: Page) -> None:
     drag(page, (-0.2, 0), (0.2, 0))
-    choose(page, "yeh2017")
+    choose(page, "yeh2017", candidates=12)
     page.mouse.move(2, 2)
     page.click("#fill")
     page.wait_for_selector("#progress[value]")
@@ -957,12 +957,14 @@ def test_axe_finds_nothing_in_any_state(
         summary.click()
     assert violations(page) == []
     drag(page, (-0.2, 0), (0.2, 0))
-    choose(page, "yeh2017")
+    held: list[Route] = []
+    page.route("**/api/v1/inpaint*", lambda route: held.append(route))
     page.click("#fill")
-    page.wait_for_selector("#progress[value]")
+    page.wait_for_selector("#cancel")
     assert violations(page) == []
     page.click("#cancel")
     page.wait_for_selector("body[data-state=painting]")
+    page.unroute("**/api/v1/inpaint*")
     choose(page, "fast")
     page.click("#fill")
     page.wait_for_selector("body[data-state=filled]")

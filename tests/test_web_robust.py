@@ -28,10 +28,11 @@ from aleph.models.folder import save_model
 from aleph.models.networks import build_networks
 from aleph.web.app import create_app
 from aleph.web.engine import Engine
-from aleph.web.jobs import Job, Jobs
+from aleph.web.guard import Door
+from aleph.web.jobs import Job, Jobs, QueueFull
 from aleph.web.limits import Limits
 from conftest import RunCli
-from helpers import KINDS, noise, serving, some_hole
+from helpers import KINDS, TOKEN, noise, serving, some_hole
 
 IMAGE, HOLE = noise(24, 24), some_hole(24, 24)
 
@@ -370,3 +371,47 @@ def test_a_folder_without_photos_refuses_the_start(
     outcome = call_cli("serve", "--port", "0", "--model", tiny_folder, "--input", folder)
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
+
+
+# ---- fairness, and being watched
+
+
+def test_turns_and_places_are_shared_between_clients() -> None:
+    jobs: Jobs[Nothing] = Jobs(Limits(queue=3))
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[Job[Nothing]], Nothing]:
+        def run(job: Job[Nothing]) -> Nothing:
+            order.append(name)
+            return Nothing()
+
+        return run
+
+    for number in range(3):
+        jobs.submit(Job(noting(f"greedy {number}"), lambda: None, "greedy"))
+    with pytest.raises(QueueFull):
+        jobs.submit(Job(noting("one too many"), lambda: None, "greedy"))
+    jobs.submit(Job(noting("modest"), lambda: None, "modest"))
+    with pytest.raises(QueueFull):
+        jobs.check_room("modest")
+    jobs.start()
+    assert jobs.wait_idle(10)
+    assert order == ["greedy 0", "modest", "greedy 1", "greedy 2"]
+    assert (jobs.counts.refused, jobs.counts.finished["done"]) == (2, 4)
+    jobs.stop()
+    jobs.join(10)
+
+
+def test_the_server_can_be_watched(tiny_folder: Path) -> None:
+    web = create_app(Engine("cpu", str(tiny_folder)), Door(token=TOKEN))
+    locked = {"Authorization": f"Bearer {TOKEN}"}
+    with serving(web.app) as address, httpx.Client(base_url=address, timeout=60) as client:
+        assert client.get("healthz").status_code == client.get("readyz").status_code == 200
+        assert client.get("metrics").status_code == 401
+        assert client.post("api/v1/inpaint", files=FILES, headers=locked).status_code == 200
+        told = client.get("metrics", headers=locked).text
+        assert 'aleph_jobs_finished_total{state="done"} 1.0' in told
+        assert "aleph_jobs_waiting 0.0" in told
+        web.jobs.drain()
+        assert client.get("readyz").status_code == 503
+        assert client.get("healthz").status_code == 200

@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from aleph import __version__
+from aleph.web import watching
 from aleph.web.api import PREFIX, allowed_methods, make_router
 from aleph.web.engine import Engine, Fill
 from aleph.web.folder import PhotoFolder
@@ -86,6 +87,7 @@ def create_app(
     door = door or Door()
     app.state.service = Service(engine, jobs, limits, uploads, photos)
     app.include_router(make_router(locked=door.token is not None))
+    app.include_router(watching.router)
     # Some systems have another type for it registered, which browsers do not run.
     mimetypes.add_type("text/javascript", ".js")
     # Not mounted: a mount would also answer the API's paths, where the method is wrong.
@@ -96,12 +98,12 @@ def create_app(
     return Web(app, jobs)
 
 
-def _room(jobs: Jobs[Fill]) -> Callable[[str, str], None]:
+def _room(jobs: Jobs[Fill]) -> Callable[[str, str, str], None]:
     """Return the check whether a request's body is worth reading."""
 
-    def check(method: str, path: str) -> None:
+    def check(method: str, path: str, client: str) -> None:
         if method == "POST" and path == _FILL:
-            jobs.check_room()
+            jobs.check_room(client)
 
     return check
 

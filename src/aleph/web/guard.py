@@ -33,7 +33,10 @@ _HEADERS = {
 }
 
 
-CheckRoom = Callable[[str, str], None]
+CheckRoom = Callable[[str, str, str], None]
+
+_LOCKED = ("/api/", "/metrics")
+"""Paths that need the token, where there is one."""
 
 _LINGER = 5.0
 """Seconds for which the body of a refused request is received, and dropped."""
@@ -100,8 +103,8 @@ class Guard:
         app: What is guarded.
         door: Who may come in.
         upload_bytes: Bytes that a request's body may have.
-        check_room: Called with the method and the path of a request before its body is read;
-            raises `QueueFull` or `Draining` where it would be read in vain.
+        check_room: Called with the method, the path and the client of a request before its body is
+            read; raises `QueueFull` or `Draining` where it would be read in vain.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class Guard:
 
     def _crowded(self, scope: Scope) -> _Refused | None:
         try:
-            self.check_room(scope["method"], scope["path"])
+            self.check_room(scope["method"], scope["path"], client_of(scope))
         except QueueFull as full:
             return _Refused(429, str(full), full.retry_after)
         except Draining as draining:
@@ -150,7 +153,7 @@ class Guard:
         if foreign and headers.get("sec-fetch-mode") != "navigate":
             return _Refused(403, "requests from other sites are refused")
         # The page itself holds no secret; it sends the token with whatever it asks for.
-        if path.startswith("/api/") and not self.door.opens(_token(headers)):
+        if path.startswith(_LOCKED) and not self.door.opens(_token(headers)):
             return _Refused(401, "a token is needed: send the header that aleph serve printed")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self.upload_bytes:
@@ -173,6 +176,12 @@ class Guard:
 
     def _too_long(self) -> str:
         return f"the request is too large: at most {self.upload_bytes / 2**20:.0f} MiB are allowed"
+
+
+def client_of(scope: Scope) -> str:
+    """Return who sends a request: the address that it comes from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _host_name(header: str) -> str:

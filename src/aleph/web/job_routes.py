@@ -13,6 +13,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from aleph.web.engine import Fill, used_frames
+from aleph.web.guard import client_of
 from aleph.web.jobs import Draining, Job, QueueFull
 from aleph.web.limits import MAX_CANDIDATES
 from aleph.web.openapi import BUSY, QUEUED, Mask, Picture, pictures, problems, uploads
@@ -72,7 +73,8 @@ async def inpaint(
     Every pixel outside the hole comes back bit for bit where the format is lossless. A client
     that hangs up, or does not ask about its job for half a minute, gives up its place.
     """
-    job, upload = await _submit(service, image.file, mask.file, options)
+    client = client_of(request.scope)
+    job, upload = await _submit(service, image.file, mask.file, options, client)
     if not wait:
         info = job_info(job).model_dump(mode="json")
         return JSONResponse(info, 202, {"Location": f"/api/v1/jobs/{job.id}"})
@@ -162,7 +164,7 @@ async def read_animation(
 
 
 async def _submit(
-    service: Service, image: BinaryIO, mask: BinaryIO, options: FillOptions
+    service: Service, image: BinaryIO, mask: BinaryIO, options: FillOptions, client: str
 ) -> tuple[Job[Fill], Upload]:
     """Check a request and queue it."""
     await refusing(lambda: service.engine.check(options))
@@ -171,7 +173,7 @@ async def _submit(
     def run(job: Job[Fill]) -> Fill:
         return service.engine.fill(upload, options, job)
 
-    job: Job[Fill] = Job(run, upload.close)
+    job: Job[Fill] = Job(run, upload.close, client)
     try:
         service.jobs.submit(job)
     except (QueueFull, Draining) as refusal:

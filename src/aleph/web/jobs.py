@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -91,6 +91,7 @@ class Job(Generic[R]):
         id: Unguessable name.
         run: Does the work; called with the job in the worker thread.
         close: Frees what the job holds besides memory; called once, when the job is over.
+        client: Who asked for it: places and turns are shared fairly between clients.
         state: Where it stands.
         events: Everything that happened, in order; only the last preview is kept.
         result: What came out, once `done`.
@@ -101,6 +102,7 @@ class Job(Generic[R]):
 
     run: Callable[[Job[R]], R]
     close: Callable[[], None]
+    client: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     state: State = "queued"
     events: list[Event] = field(default_factory=list)
@@ -191,8 +193,27 @@ class Job(Generic[R]):
                 return
 
 
+@dataclass
+class Counts:
+    """What has happened since the start, for those who watch the server.
+
+    Attributes:
+        finished: Jobs by their final state.
+        refused: Jobs for which there was no place.
+        seconds: Time that jobs have run.
+    """
+
+    finished: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    seconds: float = 0.0
+
+
 class Jobs(Generic[R]):
     """The queue of one device and the results that are kept.
+
+    No client can keep others out: one that has no job finds a place even where all are taken, as
+    many times over as there are places; and the next turn is that of the client who has waited for
+    one the longest.
 
     Args:
         limits: How many wait, how long what is kept.
@@ -206,6 +227,9 @@ class Jobs(Generic[R]):
         self._changed = threading.Condition()
         self._draining = self._stopped = False
         self._mean_seconds = _MEAN_SECONDS
+        self._turns: dict[str, int] = {}
+        self._turn = 0
+        self.counts = Counts()
         self._thread = threading.Thread(target=self._work, name="aleph-search", daemon=True)
 
     def __len__(self) -> int:
@@ -224,21 +248,36 @@ class Jobs(Generic[R]):
             Draining: if the server is stopping.
         """
         with self._changed:
-            self._check_room()
+            self._check_room(job.client)
             self._kept[job.id] = job
             self._waiting.append(job)
             job.report("queued", position=self._places_taken())
             self._changed.notify_all()
 
-    def check_room(self) -> None:
-        """Say whether a job would be taken now.
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return int(self._running is not None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether jobs are taken and worked on."""
+        return self._thread.is_alive() and not self._draining
+
+    def check_room(self, client: str = "") -> None:
+        """Say whether a job of a client would be taken now.
 
         Raises:
             QueueFull: if all places are taken.
             Draining: if the server is stopping.
         """
         with self._changed:
-            self._check_room()
+            self._check_room(client)
 
     def get(self, job_id: str) -> Job[R] | None:
         """Return a job by its name, None if it is unknown or forgotten."""
@@ -306,11 +345,25 @@ class Jobs(Generic[R]):
         if self._thread.is_alive():
             self._thread.join(seconds)
 
-    def _check_room(self) -> None:
+    def _check_room(self, client: str) -> None:
         if self._draining:
             raise Draining
-        if self._places_taken() >= self._limits.queue:
+        taken, places = self._places_taken(), self._limits.queue
+        there = [*self._waiting, *([self._running] if self._running else [])]
+        newcomer = all(job.client != client for job in there)
+        if taken >= (2 * places if newcomer else places):
+            self.counts.refused += 1
             raise QueueFull(max(1, round(self._mean_seconds)))
+
+    def _next(self) -> Job[R]:
+        """Take the first job of the client whose last turn is the longest ago."""
+        job = min(self._waiting, key=lambda one: self._turns.get(one.client, 0))
+        self._waiting.remove(job)
+        self._turn += 1
+        self._turns[job.client] = self._turn
+        waiting = {one.client for one in self._waiting} | {job.client}
+        self._turns = {client: turn for client, turn in self._turns.items() if client in waiting}
+        return job
 
     def _places_taken(self) -> int:
         return len(self._waiting) + (self._running is not None)
@@ -321,13 +374,16 @@ class Jobs(Generic[R]):
                 self._changed.wait_for(lambda: bool(self._waiting) or self._stopped)
                 if self._stopped:
                     return
-                job = self._running = self._waiting.popleft()
+                job = self._running = self._next()
                 job.state = "running"
             began = time.monotonic()
             _run(job)
             with self._changed:
                 self._running = None
-                self._mean_seconds += 0.3 * (time.monotonic() - began - self._mean_seconds)
+                took = time.monotonic() - began
+                self._mean_seconds += 0.3 * (took - self._mean_seconds)
+                self.counts.seconds += took
+                self.counts.finished[job.state] += 1
                 self._changed.notify_all()
             self._drop_surplus()
 
