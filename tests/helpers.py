@@ -93,11 +93,11 @@ def files_below(folder: Path) -> set[str]:
 
 
 @contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, port: int | None = None) -> Iterator[str]:
     """Serve an application on the loopback; yields the address of its page."""
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port or 0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

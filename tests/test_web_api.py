@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 import numpy as np
@@ -25,12 +26,15 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 from aleph.damage import find as damage_find
+from aleph.errors import InputError
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.web.app import create_app
 from aleph.web.engine import Engine, used_frames
+from aleph.web.folder import PhotoFolder
 from aleph.web.guard import Door
 from aleph.web.limits import Limits
+from aleph.web.server import page_address
 from helpers import noise, serving, some_hole
 from test_damage import perfect, scratched
 
@@ -86,7 +90,11 @@ def test_a_job_tells_its_steps_and_leaves_candidates_and_an_animation(client: Te
     job = submit(client, steps="6", candidates="2")
     lines = client.get(f"{job}/events").text.splitlines()
     names = [line[7:] for line in lines if line.startswith("event: ")]
-    assert names == ["queued", "running", *["step"] * 7, "done"]
+    happened = [name for name in names if name != "stage"]
+    assert happened == ["queued", "running", *["step"] * 7, "done"]
+    stages = [json.loads(line[6:])["stage"] for line in lines if line.startswith('data: {"stage"')]
+    assert stages == ["looking", "searching", "blending"]
+    assert names[-2:] == ["stage", "done"]
     steps = [json.loads(line[6:]) for line in lines if line.startswith('data: {"step"')]
     assert [step["step"] for step in steps] == list(range(7))
     info = client.get(job).json()
@@ -204,9 +212,74 @@ def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
     assert levels[HOLE].max() == 0
     assert levels.max() == 255
     for sample in client.get("/api/v1/samples").json():
-        parts = [client.get(f"/api/v1/samples/{sample['name']}/{p}") for p in ("image", "mask")]
-        sizes = {Image.open(BytesIO(part.content)).size for part in parts}
-        assert len(sizes) == 1
+        photo, mask, small = (
+            Image.open(BytesIO(client.get(f"/api/v1/samples/{sample['name']}/{part}").content))
+            for part in ("image", "mask", "thumbnail")
+        )
+        assert photo.size == mask.size
+        assert max(small.size) < max(photo.size)
+        # All damage is marked, and not much more.
+        assert 0.001 < (np.asarray(mask.convert("L")) > 127).mean() < 0.1
+    assert client.get("/api/v1/samples/none/image").status_code == 404
+
+
+def test_a_thumbnail_can_show_an_area(client: TestClient) -> None:
+    job = submit(client, steps="0")
+    wait_for(client, job, "done")
+    shown = [
+        Image.open(BytesIO(client.get(f"{job}/result?side=64{area}").content)).size
+        for area in ("", "&area=2,3,10,9", "&area=-5,-5,6,50")
+    ]
+    assert shown == [(24, 24), (8, 6), (6, 24)]
+    assert client.get(f"{job}/result?side=64&area=30,0,40,9").status_code == 422
+
+
+def test_what_cannot_be_filled_is_refused_when_it_is_checked(client: TestClient) -> None:
+    def check(data: bytes) -> httpx.Response:
+        return client.post("/api/v1/check", files={"image": data})
+
+    assert check(png(IMAGE)).json() == {"width": 24, "height": 24, "format": "png"}
+    assert check(png(noise(101, 100))).status_code == 413
+    assert check(png(IMAGE)[:-40]).status_code == 422
+    buffer = BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(buffer, "TIFF")
+    assert check(buffer.getvalue()).status_code == 422
+
+
+def test_a_folder_of_photos_is_listed_and_nothing_else_is_served(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.png").write_bytes(png(IMAGE))
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    for name in ("b.png", "A.JPG", ".hidden.png", "notes.txt", "ü 100%.webp"):
+        (folder / name).write_bytes(png(IMAGE))
+    web = create_app(Engine("cpu", str(tiny_folder)), photos=PhotoFolder(folder))
+    with TestClient(web.app, base_url=HERE) as client:
+        assert client.get("/api/v1/models").json()["photos"]
+        listed = [photo["name"] for photo in client.get("/api/v1/photos").json()]
+        assert listed == ["A.JPG", "b.png", "ü 100%.webp"]
+        answer = client.get(f"/api/v1/photos/{quote(listed[2])}")
+        assert (answer.headers["content-type"], answer.content) == ("image/webp", png(IMAGE))
+        for name in ("..%2Fsecret.png", ".hidden.png", "notes.txt", "below"):
+            assert client.get(f"/api/v1/photos/{name}").status_code == 404
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no photo"):
+        PhotoFolder(tmp_path / "empty")
+
+
+def test_without_a_folder_no_photos_are_listed(client: TestClient) -> None:
+    assert not client.get("/api/v1/models").json()["photos"]
+    assert client.get("/api/v1/photos").status_code == 404
+
+
+def test_the_address_beyond_the_loopback_can_be_opened_by_others() -> None:
+    assert page_address("127.0.0.1", 8000) == "http://127.0.0.1:8000"
+    assert page_address("::1", 8000) == "http://[::1]:8000"
+    for host in ("0.0.0.0", "::"):
+        shown = urlsplit(page_address(host, 8000)).hostname
+        assert shown not in (host, "", None)
+        assert Door(host).knows(str(shown))
 
 
 def test_the_damage_of_a_picture_is_a_probability(

@@ -22,7 +22,7 @@ from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.photo.pixels import write_image
 from aleph.visual.figure import show_hole, side_by_side
-from benchmarks.photos.photographs import IN_PORTRAIT, cut_out, portrait, scratch, stain
+from aleph.web.pictures import IN_PORTRAIT, cut_out, portrait, scratch, stain
 
 BACKGROUNDS = ("coffee", "rocket", "grass", "brick", "gravel", "chelsea")
 SIDE, SHOWN = 400, 220

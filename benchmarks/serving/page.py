@@ -14,8 +14,8 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aleph.photo.pixels import encode_image
+from aleph.web.pictures import group, group_damage
 from benchmarks.options import options_parser
-from benchmarks.photos.photographs import group, group_damage
 from benchmarks.serving.served import serving
 
 CHROMIUM = "/usr/bin/chromium"
@@ -103,7 +103,7 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
     shoot(page, "start")
     open_sample(page, 1)
     page.click("#fill")
-    until(page, "document.getElementById('progress').value > 15")
+    until(page, "document.getElementById('progress').value > 0.3")
     shoot(page, "search")
     wait_for_fill(page)
     page.fill("#compare", "50")
@@ -117,6 +117,7 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
 
     page = open_page(browser, address, DESKTOP, dark=True)
     open_sample(page, 2)
+    page.click("#options summary")
     page.check("#show-weights")
     page.hover("#canvas", position={"x": 380, "y": 250})
     page.wait_for_timeout(1000)

@@ -79,7 +79,7 @@ class _Job:
             raise OutputError(f"cannot make '{self.target.parent}': {error.strerror}") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Damaged:
     """A photo that was read, with its hole and the files that both come from."""
 

@@ -151,7 +151,8 @@ class Inpainter:
             seed: Seed of the random starts, of the grain and of a generated mask; 0 by default.
             seeds: The same as a list of one, as `batch` takes it.
             on_step: Called with every `SearchStep`; what it raises ends the search.
-            on_frames: Called once before each search with the frame of each of its rows.
+            on_frames: Called once before each search with the frame of each of its rows; with none
+                where no frame was found.
             on_piece: Called with the pixels continued so far and all; what it raises ends the fill.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
@@ -280,11 +281,11 @@ class Inpainter:
         began = time.perf_counter()
         rows = [(job, chosen) for job in jobs for chosen in job.chosen]
         found = RankedStarts(None, None)
+        if order.on_frames:
+            order.on_frames(
+                [SearchedFrame(job.number, chosen.frame.placement) for job, chosen in rows]
+            )
         if rows:
-            if order.on_frames:
-                order.on_frames(
-                    [SearchedFrame(job.number, chosen.frame.placement) for job, chosen in rows]
-                )
             recorder = SearchRecorder(order.settings.search.steps, order.on_step)
             watch = recorder if order.record else order.on_step
             found = RankedStarts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,9 +32,11 @@ from aleph.visual.figure import show_hole, side_by_side
 from aleph.visual.view import View, view_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Candidate:
     """One fill. The k-th takes the k-th best start of every frame.
+
+    Candidates are compared by identity: they hold arrays, which have no single truth value.
 
     Attributes:
         image: uint8 (H, W, 3), equal to the input outside the hole.
@@ -49,10 +52,17 @@ class Candidate:
     z: Floats
     losses: dict[str, float]
 
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        total = f", total loss {self.losses['total']:.4g}" if "total" in self.losses else ""
+        return f"<Candidate: {width}×{height} pixels{total}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Inpainting:
     """A filled picture and how it came about.
+
+    Results are compared by identity: they hold arrays, which have no single truth value.
 
     Attributes:
         candidates: The fills, best (lowest total loss) first.
@@ -94,6 +104,18 @@ class Inpainting:
     _refine: Refine | None = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
+
+    def __repr__(self) -> str:
+        height, width = self.hole.shape
+        counts = [
+            _counted(len(self.candidates), "candidate"),
+            _counted(len(self.frames_used), "frame"),
+        ]
+        return (
+            f"<Inpainting: {width}×{height} pixels, {self.hole.mean():.2%} missing, "
+            f"{', '.join(counts)}, model {self.model}, preset {self.preset}, "
+            f"{self.seconds:.2f} s>"
+        )
 
     @property
     def image(self) -> Pixels:
@@ -257,9 +279,9 @@ class Inpainting:
         write_image(side_by_side([row], ["original", "damaged", "generated G(z)", "filled"]), path)
 
     def report(self) -> dict[str, Any]:
-        """Return what happened as plain JSON values."""
+        """Return what happened as plain JSON values; null stands for NaN and infinity."""
         height, width = self.hole.shape
-        return {
+        report = {
             "model": self.model,
             "preset": self.preset,
             "settings": self.settings.to_dict(),
@@ -277,6 +299,7 @@ class Inpainting:
             "warnings": self.warnings,
             "notes": self.notes,
         }
+        return {name: finite_json(value) for name, value in report.items()}
 
     def _frame_reports(self) -> list[dict[str, Any]]:
         used = [
@@ -288,7 +311,25 @@ class Inpainting:
     def save_report(self, path: str | os.PathLike[str]) -> None:
         """Write `report()` as JSON."""
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.report(), indent=2) + "\n", encoding="utf-8")
+            text = json.dumps(self.report(), indent=2, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def finite_json(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Return JSON values with null for NaN and infinity, which JSON has no words for.
+
+    >>> finite_json({"total": float("nan"), "steps": [1, 0.5]})
+    {'total': None, 'steps': [1, 0.5]}
+    """
+    if isinstance(value, dict):
+        return {name: finite_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _placed(chosen: FrameCandidate) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,10 @@ from aleph.errors import MissingDependencyError
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; beyond the loopback a token is demanded.")
+        str,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 lets other machines in, which need a token."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     token: Annotated[
@@ -29,6 +33,12 @@ def serve(
     max_megapixels: Annotated[
         int, typer.Option(help="Largest picture, in megapixels.", min=1)
     ] = 50,
+    browse: Annotated[
+        bool, typer.Option("--open", help="Open the page in this machine's browser.")
+    ] = False,
+    photos: Annotated[
+        Path | None, typer.Option("--input", help="Folder of photos that the page lists.")
+    ] = None,
     grace: Annotated[
         float, typer.Option(help="Seconds that SIGTERM leaves the running search.", min=0)
     ] = 60.0,
@@ -46,5 +56,7 @@ def serve(
         ) from None
     limits = Limits(upload_bytes=max_upload * 2**20, pixels=max_megapixels * 10**6, queue=queue)
     names = tuple(allow_host or ())
-    settings = ServeSettings(host, port, token, names, model, device, grace, limits)
+    settings = ServeSettings(
+        host, port, token, names, model, device, grace, photos, browse, limits=limits
+    )
     run_server(settings, typer.echo)

@@ -24,7 +24,7 @@ from aleph.models.zoo import find_model
 from aleph.progress import Reporter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """The images of an evaluation.
 

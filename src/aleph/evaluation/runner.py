@@ -29,7 +29,7 @@ from aleph.inpainting import Inpainting
 from aleph.photo.pixels import write_image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FilledImage:
     """One filled image and what is known about its making.
 

@@ -19,9 +19,9 @@ def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
 def to_pixels(images: Tensor) -> NDArray[np.uint8]:
     """Convert (N, 3, H, W) in [−1, 1] to uint8 (N, H, W, 3): clipped, rounded to nearest.
 
-    `to_pixels(to_tensor(x))` is x.
+    `to_pixels(to_tensor(x))` is x; NaN is black.
     """
-    return rounded(to_levels(images))
+    return rounded(to_levels(images.detach().nan_to_num(-1.0)))
 
 
 def to_levels(images: Tensor) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ class SearchRecorder:
             self.on_step(step)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CandidateFrames:
     """One candidate fill of a picture, frame by frame.
 

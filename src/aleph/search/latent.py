@@ -25,7 +25,7 @@ _IMPROVEMENT = 1e-3
 """Share by which a loss must fall to count as progress for early stopping."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchStep:
     """What the callback is given: the state of a search before the update of a step.
 
@@ -35,6 +35,7 @@ class SearchStep:
         losses: By name (`context`, `prior`, `latent`, unweighted, and `total`), float32 (N, K).
         generated: G(z), float32 (N, K, 3, H, W) in [−1, 1].
         z: Latent codes, float32 (N, K, latent_dim).
+        last: Whether the search ends with this step; it may do so before `steps`.
     """
 
     step: int
@@ -42,13 +43,14 @@ class SearchStep:
     losses: dict[str, Tensor]
     generated: Tensor
     z: Tensor
+    last: bool = False
 
 
 OnStep = Callable[[SearchStep], None]
 """Called with every step of a search; what it raises ends the search."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchResult:
     """The state of the lowest total loss of every start of every image.
 
@@ -111,9 +113,10 @@ def latent_search(
             losses, generated = objective(z)
         rows.append({name: value.detach() for name, value in losses.items()})
         best.update(rows[-1], generated.detach(), z.detach())
+        last = step == config.steps or (step > 0 and best.stale(config.patience))
         if on_step:
-            on_step(objective.report(step, rows[-1], generated.detach(), z.detach()))
-        if step == config.steps or (step > 0 and best.stale(config.patience)):
+            on_step(objective.report(step, rows[-1], generated.detach(), z.detach(), last))
+        if last:
             break
         (gradient,) = torch.autograd.grad(losses["total"].sum(), z)
         z.grad = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
@@ -182,11 +185,11 @@ class _Objective:
         return flat.reshape(self.images, self.starts, *flat.shape[1:])
 
     def report(
-        self, step: int, losses: dict[str, Tensor], generated: Tensor, z: Tensor
+        self, step: int, losses: dict[str, Tensor], generated: Tensor, z: Tensor, last: bool
     ) -> SearchStep:
         folded = {name: self._fold(value) for name, value in losses.items()}
         return SearchStep(
-            step, self.config.steps, folded, self._fold(generated), self._fold(z).clone()
+            step, self.config.steps, folded, self._fold(generated), self._fold(z).clone(), last
         )
 
     def result(self, best: _Best, rows: list[dict[str, Tensor]]) -> SearchResult:

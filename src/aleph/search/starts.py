@@ -12,7 +12,7 @@ from torch import Tensor
 from aleph.config import Prior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Anchor:
     """The Gaussian N(μ, σ²) from which the latent term measures the distance of each start's code.
 

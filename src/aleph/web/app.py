@@ -5,27 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from aleph import __version__
-from aleph.web.api import Service, make_router
+from aleph.web import watching
+from aleph.web.api import PREFIX, allowed_methods, make_router
 from aleph.web.engine import Engine, Fill
+from aleph.web.folder import PhotoFolder
 from aleph.web.guard import Door, Guard
 from aleph.web.jobs import Jobs
 from aleph.web.limits import Limits
+from aleph.web.service import Service
 from aleph.web.uploads import Uploads
 
 _SWEEP_INTERVAL = 1.0
+_FILL = f"{PREFIX}/inpaint"
 _PAGE = Path(__file__).parent / "static"
 
 
@@ -43,7 +45,10 @@ class Web:
 
 
 def create_app(
-    engine: Engine | None = None, door: Door | None = None, limits: Limits | None = None
+    engine: Engine | None = None,
+    door: Door | None = None,
+    limits: Limits | None = None,
+    photos: PhotoFolder | None = None,
 ) -> Web:
     """Build the application.
 
@@ -51,10 +56,11 @@ def create_app(
         engine: Fills holes; one with the default model by default.
         door: Who may come in; the loopback only, by default.
         limits: What clients may ask for.
+        photos: Photos to work through.
     """
     limits = limits or Limits()
     engine = engine or Engine(preview_interval=limits.preview_interval)
-    jobs: Jobs[Fill] = Jobs(limits, engine.prepare)
+    jobs: Jobs[Fill] = Jobs(limits)
     uploads = Uploads(limits.pixels)
 
     @contextlib.asynccontextmanager
@@ -79,16 +85,27 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     door = door or Door()
-    router = make_router(Service(engine, jobs, limits, uploads, door.token is not None))
-    app.include_router(router)
+    app.state.service = Service(engine, jobs, limits, uploads, photos)
+    app.include_router(make_router(locked=door.token is not None))
+    app.include_router(watching.router)
     # Some systems have another type for it registered, which browsers do not run.
     mimetypes.add_type("text/javascript", ".js")
     # Not mounted: a mount would also answer the API's paths, where the method is wrong.
     app.router.default = StaticFiles(directory=_PAGE, html=True)
-    app.add_exception_handler(HTTPException, _refusal(router))
+    app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_values)
-    app.add_middleware(Guard, door=door, upload_bytes=limits.upload_bytes)
+    app.add_middleware(Guard, door=door, upload_bytes=limits.upload_bytes, check_room=_room(jobs))
     return Web(app, jobs)
+
+
+def _room(jobs: Jobs[Fill]) -> Callable[[str, str, str], None]:
+    """Return the check whether a request's body is worth reading."""
+
+    def check(method: str, path: str, client: str) -> None:
+        if method == "POST" and path == _FILL:
+            jobs.check_room(client)
+
+    return check
 
 
 async def _sweep(jobs: Jobs[Fill]) -> None:
@@ -97,19 +114,13 @@ async def _sweep(jobs: Jobs[Fill]) -> None:
         jobs.sweep()
 
 
-def _refusal(router: APIRouter) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
-    """Return the handler of refusals: a sentence, and for a wrong method those that are right."""
-
-    async def refuse(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
-            here = [r for r in router.routes if r.matches(request.scope)[0] is not Match.NONE]
-            methods = {m for r in here if isinstance(r, APIRoute) for m in r.methods or ()}
-            headers["Allow"] = ", ".join(sorted(methods)) or "GET, HEAD"
-        return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
-
-    return refuse
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    """Answer a refusal with its sentence, and a wrong method with those that are right."""
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(allowed_methods(request.url.path))) or "GET, HEAD"
+    return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
 
 
 async def _refuse_values(request: Request, error: Exception) -> JSONResponse:

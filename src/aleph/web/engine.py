@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,7 @@ from aleph.errors import InputError, ModelError, unknown_name
 from aleph.frames.detect import Finder
 from aleph.frames.placement import Placement
 from aleph.masks.read import read_hole
-from aleph.photo.photo import decode_photo, read_photo
-from aleph.photo.pixels import open_picture
+from aleph.photo.photo import Photo
 from aleph.search.weighting import context_weight
 from aleph.web.jobs import Job
 from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from aleph.search.latent import SearchStep
 
 
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels."""
+
 _PREVIEW_QUALITY = 85
+_MODELS = 4
+"""Models kept in memory."""
+
 _WEIGHT_FLOOR = 1e-3
 """Share of the largest weight that the weight map shows as nothing."""
 
@@ -60,9 +66,24 @@ class Fill:
         """Return one fill as the bytes of a file."""
         return self.inpainting.encode(f".{form}", candidate)
 
-    def thumbnail(self, candidate: int, side: int) -> bytes:
-        """Return one fill as a WebP whose longer side has at most `side` pixels."""
-        picture = Image.fromarray(self.inpainting.candidates[candidate].image)
+    def thumbnail(self, candidate: int, side: int, area: Box | None = None) -> bytes:
+        """Return one fill, or an area of it, as a WebP at most `side` pixels long.
+
+        Args:
+            candidate: Which fill, 0 the best.
+            side: Pixels of the longer side, at most.
+            area: Left, top, right and bottom in pixels; what lies beyond the picture is cut off.
+
+        Raises:
+            InputError: if the area holds no pixel of the picture.
+        """
+        pixels = self.inpainting.candidates[candidate].image
+        if area is not None:
+            left, top, right, bottom = area
+            pixels = pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+            if not pixels.size:
+                raise InputError("the area lies beyond the picture")
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         return _encoded(picture, "WEBP", quality=_PREVIEW_QUALITY)
 
@@ -76,13 +97,15 @@ class Fill:
 
 
 class Engine:
-    """Loads models once and fills holes with them; used by one worker thread.
+    """Loads models and detectors once, fills holes with them and finds faces.
+
+    One worker thread fills; faces are found in other threads meanwhile.
 
     Args:
         device: As for `Inpainter.from_pretrained`.
         default_model: Name or folder of the model to use where none is named.
         preview_interval: Seconds between two previews.
-        finder: Finds faces; None where that cannot be done.
+        finder: Finds faces for every model, in place of the detectors that the models name.
     """
 
     def __init__(
@@ -93,8 +116,10 @@ class Engine:
         finder: Finder | None = None,
     ) -> None:
         self.device, self._default, self._interval = device, default_model, preview_interval
-        self.finder = finder
+        self._finder = finder
         self._loaded: dict[str, Inpainter] = {}
+        self._detectors: dict[str, Finder] = {}
+        self._loading = threading.Lock()
 
     @property
     def default_model(self) -> str:
@@ -116,9 +141,28 @@ class Engine:
             for name, config in known.items()
         ]
 
+    @property
+    def finds_faces(self) -> bool:
+        """Whether `frames` can find any."""
+        return self._finder is not None or bool(self._default_detector)
+
+    @property
+    def _default_detector(self) -> str:
+        """Name of the default model's detector; empty if it has none."""
+        from aleph.models.folder import read_config
+        from aleph.models.zoo import find_model
+
+        return read_config(find_model(self.default_model)).detector
+
     def prepare(self) -> None:
-        """Load what the first fill would have to wait for."""
+        """Load the default model and its detector, which shows whether they can be used.
+
+        Raises:
+            ModelError: if one of them is not there or damaged.
+            InputError: if the device is not there.
+        """
         self._inpainter(None)
+        self._find_with(self._default_detector)
 
     def check(self, options: FillOptions) -> None:
         """Refuse options that name what is not there.
@@ -130,27 +174,23 @@ class Engine:
         if options.model is not None and options.model not in names:
             raise InputError(unknown_name("model", options.model, names))
 
-    def frames(self, image: bytes, mask: bytes) -> list[FrameInfo]:
-        """Find the faces that the hole of a picture touches, the surest first.
+    def frames(self, photo: Photo, mask: Image.Image) -> list[FrameInfo]:
+        """Find the faces that the hole of a photo touches, the surest first.
 
         Raises:
-            InputError: if the picture or the mask cannot be used.
+            InputError: if the mask cannot be used.
         """
-        assert self.finder is not None
-        photo = decode_photo(image)
-        hole = read_hole(open_picture(io.BytesIO(mask), "mask"), photo.shape)
-        found = sorted(self.finder(photo.pixels, hole), key=lambda face: -face.score)
+        find = self._find_with(self._default_detector)
+        assert find is not None
+        hole = read_hole(mask, photo.shape)
+        found = sorted(find(photo.pixels, hole), key=lambda face: -face.score)
         return [_frame_info(face.placement, face.score) for face in found]
 
-    def damage(self, image: bytes) -> bytes:
-        """Return how likely each pixel of a picture is damaged, as a grey PNG: white = certainly.
-
-        Raises:
-            InputError: if the picture cannot be read.
-        """
+    def damage(self, photo: Photo) -> bytes:
+        """Return how likely each pixel of a photo is damaged, as a grey PNG: white = certainly."""
         from aleph.damage.find import read_probability
 
-        return _encoded(Image.fromarray(read_probability(decode_photo(image))), "PNG")
+        return _encoded(Image.fromarray(read_probability(photo)), "PNG")
 
     def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
         """Fill the hole of an upload, reporting every step to its job.
@@ -159,12 +199,13 @@ class Engine:
             AlephError: with one sentence, if it cannot be filled.
             Cancelled: if the job was.
         """
-        inpainter = self._inpainter(options.model)
-        photo = read_photo(upload.image)
+        inpainter = self._named(options.model)
+        job.report("stage", stage="looking")
+        photo, mask = upload.image(), upload.mask()
         previews = _Previews(job, photo.shape, self._interval)
         inpainting = inpainter(
             photo,
-            upload.mask,
+            mask,
             preset=options.preset,
             candidates=options.candidates,
             seed=options.seed,
@@ -178,45 +219,39 @@ class Engine:
         )
         return Fill(inpainting, upload.format)
 
+    def _named(self, name: str | None) -> Inpainter:
+        """Return a model for a client, who is not told in which folder a damaged one lies."""
+        try:
+            return self._inpainter(name)
+        except ModelError as error:
+            folder = Path(name or self.default_model).parent
+            raise ModelError(str(error).replace(f"{folder}/", "…/")) from None
+
     def _inpainter(self, name: str | None) -> Inpainter:
         """Return a model; only names that `models` lists reach the loader."""
         from aleph.inpainter import Inpainter
+        from aleph.models.zoo import load_model
 
         wanted = self.default_model if name in (None, Path(self.default_model).name) else str(name)
         if wanted not in self._loaded:
-            if len(self._loaded) >= 4:
+            if len(self._loaded) >= _MODELS:
                 self._loaded.pop(next(iter(self._loaded)))
-            try:
-                self._loaded[wanted] = Inpainter.from_pretrained(wanted, device=self.device)
-            except ModelError as error:
-                raise ModelError(str(error).replace(f"{Path(wanted).parent}", "…")) from None
+            model = load_model(wanted, self.device)
+            self._loaded[wanted] = Inpainter(model, self._find_with(model.config.detector))
         return self._loaded[wanted]
 
-
-def default_finder(model: str | None, device: str) -> Finder | None:
-    """Return what finds the frames of a model, loaded when it is first asked; None if nothing does.
-
-    Args:
-        model: Name or folder of the model; the default one if None.
-        device: Where it shall run.
-
-    Raises:
-        ModelError: if there is no such model.
-    """
-    from aleph.models.folder import read_config
-    from aleph.models.zoo import DEFAULT_MODEL, find_model
-
-    detector = read_config(find_model(model or DEFAULT_MODEL)).detector
-
-    @cache
-    def load() -> Finder:
+    def _find_with(self, detector: str) -> Finder | None:
+        """Return what finds faces, loaded once for all models that name the same detector."""
         from aleph.frames.detect import load_finder
 
-        finder = load_finder(detector, device)
-        assert finder is not None
-        return finder
-
-    return (lambda pixels, hole: load()(pixels, hole)) if detector else None
+        if self._finder is not None or not detector:
+            return self._finder
+        with self._loading:
+            if detector not in self._detectors:
+                finder = load_finder(detector, self.device)
+                assert finder is not None
+                self._detectors[detector] = finder
+            return self._detectors[detector]
 
 
 def used_frames(report: dict[str, Any]) -> list[FrameInfo]:
@@ -229,29 +264,25 @@ def used_frames(report: dict[str, Any]) -> list[FrameInfo]:
     ]
 
 
-def weight_map(mask: bytes, weighting: Weighting) -> bytes:
+def weight_map(mask: Image.Image, weighting: Weighting) -> bytes:
     """Return the context weight of a mask as a grey PNG, logarithmic: white = most, black = none.
 
     Raises:
-        InputError: if the mask cannot be read.
+        InputError: if the mask cannot be used.
     """
-    picture = open_picture(io.BytesIO(mask), "mask")
-    hole = read_hole(picture, (picture.height, picture.width))
+    hole = read_hole(mask, (mask.height, mask.width))
     weight = context_weight(hole, weighting)
     share = weight / max(float(weight.max()), 1e-30)
     levels = 1 + np.log10(np.maximum(share, _WEIGHT_FLOOR)) / -np.log10(_WEIGHT_FLOOR)
     return _encoded(Image.fromarray(np.rint(255 * levels).astype(np.uint8)), "PNG")
 
 
-def displayable(image: bytes, side: int = 4096) -> tuple[bytes, tuple[int, int]]:
-    """Return any readable picture as a WebP that a browser shows, and its own width and height.
+def displayable(photo: Photo, side: int = 4096) -> tuple[bytes, tuple[int, int]]:
+    """Return a photo as a WebP that a browser shows, and its own width and height.
 
     The WebP is upright and at most `side` pixels long.
-
-    Raises:
-        InputError: if it cannot be read.
     """
-    picture = Image.fromarray(decode_photo(image).pixels)
+    picture = Image.fromarray(photo.pixels)
     size = picture.size
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _encoded(picture, "WEBP", quality=92), size
@@ -270,25 +301,28 @@ class _Previews:
     def place(self, frames: Sequence[SearchedFrame]) -> None:
         """Note where the frames lie that are searched from now on; the whole picture if untold."""
         self._corners = [frame.placement.corners.tolist() for frame in frames]
+        self._job.check()
+        self._job.report("stage", stage="searching" if frames else "blending")
 
     def __call__(self, step: SearchStep) -> None:
         self._job.check()
-        total = step.losses["total"]
-        data: dict[str, Any] = {
-            "step": step.step,
-            "steps": step.steps,
-            "loss": round(float(total.min(dim=1).values.mean()), 6),
-        }
-        if time.monotonic() >= self._next or step.step == step.steps:
+        loss = float(step.losses["total"].nan_to_num(math.inf).min(dim=1).values.mean())
+        data: dict[str, Any] = {"step": step.step, "steps": step.steps}
+        if math.isfinite(loss):
+            data["loss"] = round(loss, 6)
+        if time.monotonic() >= self._next or step.last:
             data["previews"] = self._previews(step)
             self._next = time.monotonic() + self._interval
         self._job.report("step", **data)
+        if step.last:
+            self._job.report("stage", stage="blending")
 
     def _previews(self, step: SearchStep) -> list[dict[str, Any]]:
         """Return G(z) of the best start of every frame, and where the frame lies."""
         from aleph.photo.tensors import to_pixels
+        from aleph.search.losses import lowest_first
 
-        best = step.losses["total"].argmin(dim=1)
+        best = lowest_first(step.losses["total"])[:, 0]
         chosen = step.generated[range(len(best)), best]
         return [
             {"image": _data_url(pixels), "corners": corners}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import ipaddress
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aleph.web.jobs import Draining, QueueFull
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -26,6 +31,24 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+CheckRoom = Callable[[str, str, str], None]
+
+_LOCKED = ("/api/", "/metrics")
+"""Paths that need the token, where there is one."""
+
+_LINGER = 5.0
+"""Seconds for which the body of a refused request is received, and dropped."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A refusal: its status, its sentence, and the seconds to wait where waiting helps."""
+
+    status: int
+    detail: str
+    retry_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,10 +103,15 @@ class Guard:
         app: What is guarded.
         door: Who may come in.
         upload_bytes: Bytes that a request's body may have.
+        check_room: Called with the method, the path and the client of a request before its body is
+            read; raises `QueueFull` or `Draining` where it would be read in vain.
     """
 
-    def __init__(self, app: ASGIApp, door: Door, upload_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, door: Door, upload_bytes: int, check_room: CheckRoom = lambda *_: None
+    ) -> None:
         self.app, self.door, self.upload_bytes = app, door, upload_bytes
+        self.check_room = check_room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on."""
@@ -97,28 +125,39 @@ class Guard:
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        refused = self._refusal(headers, scope["path"])
+        refused = self._refusal(headers, scope["path"]) or self._crowded(scope)
         if refused:
-            await _answer(send_safely, *refused)
+            await _refuse(refused, receive, send_safely, self.upload_bytes)
         else:
             await self.app(scope, self._counted(receive), send_safely)
 
-    def _refusal(self, headers: Headers, path: str) -> tuple[int, str] | None:
-        """Return the status and the sentence of a refusal, None where there is no reason."""
+    def _crowded(self, scope: Scope) -> _Refused | None:
+        try:
+            self.check_room(scope["method"], scope["path"], client_of(scope))
+        except QueueFull as full:
+            return _Refused(429, str(full), full.retry_after)
+        except Draining as draining:
+            return _Refused(503, str(draining), draining.retry_after)
+        return None
+
+    def _refusal(self, headers: Headers, path: str) -> _Refused | None:
+        """Return a refusal, None where there is no reason for one."""
         if not self.door.knows(_host_name(headers.get("host", ""))):
-            return 403, "this server is not called by that host name; see aleph serve --allow-host"
+            return _Refused(
+                403, "this server is not called by that host name; see aleph serve --allow-host"
+            )
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return 403, "requests from other origins are refused"
+            return _Refused(403, "requests from other origins are refused")
         foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if foreign and headers.get("sec-fetch-mode") != "navigate":
-            return 403, "requests from other sites are refused"
+            return _Refused(403, "requests from other sites are refused")
         # The page itself holds no secret; it sends the token with whatever it asks for.
-        if path.startswith("/api/") and not self.door.opens(_token(headers)):
-            return 401, "a token is needed: send the header that aleph serve printed"
+        if path.startswith(_LOCKED) and not self.door.opens(_token(headers)):
+            return _Refused(401, "a token is needed: send the header that aleph serve printed")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self.upload_bytes:
-            return 413, self._too_long()
+            return _Refused(413, self._too_long())
         return None
 
     def _counted(self, receive: Receive) -> Receive:
@@ -139,6 +178,12 @@ class Guard:
         return f"the request is too large: at most {self.upload_bytes / 2**20:.0f} MiB are allowed"
 
 
+def client_of(scope: Scope) -> str:
+    """Return who sends a request: the address that it comes from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def _host_name(header: str) -> str:
     """Return a Host header without its port and brackets, in lower case."""
     try:
@@ -153,13 +198,32 @@ def _token(headers: Headers) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-async def _answer(send: Send, status: int, detail: str) -> None:
-    body = json.dumps({"detail": detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if status == 401:
+async def _refuse(refused: _Refused, receive: Receive, send: Send, most: int) -> None:
+    """Answer without reading the body first."""
+    body = json.dumps({"detail": refused.detail}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    if refused.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if status == 413:
-        # What is left of the body is not read.
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if refused.retry_after:
+        headers.append((b"retry-after", b"%d" % refused.retry_after))
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    # Closed at once, the connection would be reset while the client still sends, and many clients
+    # would never see the answer: what they send is dropped for a while.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER):
+            await _drop(receive, most)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drop(receive: Receive, most: int) -> None:
+    """Receive a body of up to `most` bytes, keeping nothing."""
+    while most >= 0:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return

@@ -7,10 +7,12 @@ is changed under one lock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import secrets
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -22,6 +24,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 HEARTBEAT = 5.0
 """Seconds of silence after which listeners get a sign of life."""
+
+_TOO_LARGE = "the picture is too large for this machine's memory"
 
 _MEAN_SECONDS = 5.0
 """Guess of a search's length before the first has run; afterwards it is measured."""
@@ -39,12 +43,20 @@ class QueueFull(Exception):  # noqa: N818
     """
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("all places in the queue are taken")
+        super().__init__("all places are taken: try again soon")
         self.retry_after = retry_after
 
 
 class Draining(Exception):  # noqa: N818
-    """The server is stopping and takes no new job."""
+    """The server is stopping and takes no new job.
+
+    Attributes:
+        retry_after: Seconds after which another one may have taken its place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping")
+        self.retry_after = 10
 
 
 class Result(Protocol):
@@ -63,7 +75,7 @@ class Event:
     """Something that happened to a job.
 
     Attributes:
-        name: `queued`, `running`, `step`, `done`, `failed` or `cancelled`.
+        name: `queued`, `running`, `stage`, `step`, `done`, `failed` or `cancelled`.
         data: Plain JSON values.
     """
 
@@ -79,20 +91,24 @@ class Job(Generic[R]):
         id: Unguessable name.
         run: Does the work; called with the job in the worker thread.
         close: Frees what the job holds besides memory; called once, when the job is over.
+        client: Who asked for it: places and turns are shared fairly between clients.
         state: Where it stands.
         events: Everything that happened, in order; only the last preview is kept.
         result: What came out, once `done`.
         error: What went wrong, one sentence, once `failed` or `cancelled`.
+        internal: Whether it failed for a reason that is not the client's.
         seen: When a client last asked about it (monotonic clock).
     """
 
     run: Callable[[Job[R]], R]
     close: Callable[[], None]
+    client: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     state: State = "queued"
     events: list[Event] = field(default_factory=list)
     result: R | None = None
     error: str | None = None
+    internal: bool = False
     seen: float = field(default_factory=time.monotonic)
     _listeners: set[Callable[[], None]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -130,7 +146,10 @@ class Job(Generic[R]):
             self.state, self.result, self.error, self.seen = state, result, error, time.monotonic()
             self._drop_previews()
             self._publish(Event(state, {} if error is None else {"error": error}))
-        self.close()
+        try:
+            self.close()
+        except Exception as error:
+            log_failure("the files of a job could not be removed", error)
 
     async def follow(self, position: int = 0) -> AsyncIterator[tuple[int, Event | None]]:
         """Yield (number, event) from a position on as they come; None is a sign of life."""
@@ -161,7 +180,9 @@ class Job(Generic[R]):
     def _publish(self, event: Event) -> None:
         self.events.append(event)
         for wake in self._listeners:
-            wake()
+            # A listener's event loop may have ended before it could sign off.
+            with contextlib.suppress(RuntimeError):
+                wake()
 
     def _drop_previews(self) -> None:
         for index in range(len(self.events) - 1, -1, -1):
@@ -172,22 +193,43 @@ class Job(Generic[R]):
                 return
 
 
+@dataclass
+class Counts:
+    """What has happened since the start, for those who watch the server.
+
+    Attributes:
+        finished: Jobs by their final state.
+        refused: Jobs for which there was no place.
+        seconds: Time that jobs have run.
+    """
+
+    finished: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    seconds: float = 0.0
+
+
 class Jobs(Generic[R]):
     """The queue of one device and the results that are kept.
 
+    No client can keep others out: one that has no job finds a place even where all are taken, as
+    many times over as there are places; and the next turn is that of the client who has waited for
+    one the longest.
+
     Args:
         limits: How many wait, how long what is kept.
-        prepare: Called first thing in the worker thread: heavy imports, the default model.
     """
 
-    def __init__(self, limits: Limits, prepare: Callable[[], None] = lambda: None) -> None:
-        self._limits, self._prepare = limits, prepare
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._waiting: deque[Job[R]] = deque()
         self._running: Job[R] | None = None
         self._kept: dict[str, Job[R]] = {}
         self._changed = threading.Condition()
         self._draining = self._stopped = False
         self._mean_seconds = _MEAN_SECONDS
+        self._turns: dict[str, int] = {}
+        self._turn = 0
+        self.counts = Counts()
         self._thread = threading.Thread(target=self._work, name="aleph-search", daemon=True)
 
     def __len__(self) -> int:
@@ -206,14 +248,36 @@ class Jobs(Generic[R]):
             Draining: if the server is stopping.
         """
         with self._changed:
-            if self._draining:
-                raise Draining
-            if self._places_taken() >= self._limits.queue:
-                raise QueueFull(max(1, round(self._mean_seconds)))
+            self._check_room(job.client)
             self._kept[job.id] = job
             self._waiting.append(job)
             job.report("queued", position=self._places_taken())
             self._changed.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return int(self._running is not None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether jobs are taken and worked on."""
+        return self._thread.is_alive() and not self._draining
+
+    def check_room(self, client: str = "") -> None:
+        """Say whether a job of a client would be taken now.
+
+        Raises:
+            QueueFull: if all places are taken.
+            Draining: if the server is stopping.
+        """
+        with self._changed:
+            self._check_room(client)
 
     def get(self, job_id: str) -> Job[R] | None:
         """Return a job by its name, None if it is unknown or forgotten."""
@@ -281,44 +345,47 @@ class Jobs(Generic[R]):
         if self._thread.is_alive():
             self._thread.join(seconds)
 
+    def _check_room(self, client: str) -> None:
+        if self._draining:
+            raise Draining
+        taken, places = self._places_taken(), self._limits.queue
+        there = [*self._waiting, *([self._running] if self._running else [])]
+        newcomer = all(job.client != client for job in there)
+        if taken >= (2 * places if newcomer else places):
+            self.counts.refused += 1
+            raise QueueFull(max(1, round(self._mean_seconds)))
+
+    def _next(self) -> Job[R]:
+        """Take the first job of the client whose last turn is the longest ago."""
+        job = min(self._waiting, key=lambda one: self._turns.get(one.client, 0))
+        self._waiting.remove(job)
+        self._turn += 1
+        self._turns[job.client] = self._turn
+        waiting = {one.client for one in self._waiting} | {job.client}
+        self._turns = {client: turn for client, turn in self._turns.items() if client in waiting}
+        return job
+
     def _places_taken(self) -> int:
         return len(self._waiting) + (self._running is not None)
 
     def _work(self) -> None:
-        self._prepare()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting) or self._stopped)
                 if self._stopped:
                     return
-                job = self._running = self._waiting.popleft()
+                job = self._running = self._next()
                 job.state = "running"
             began = time.monotonic()
-            self._run(job)
+            _run(job)
             with self._changed:
                 self._running = None
-                self._mean_seconds += 0.3 * (time.monotonic() - began - self._mean_seconds)
+                took = time.monotonic() - began
+                self._mean_seconds += 0.3 * (took - self._mean_seconds)
+                self.counts.seconds += took
+                self.counts.finished[job.state] += 1
                 self._changed.notify_all()
             self._drop_surplus()
-
-    def _run(self, job: Job[R]) -> None:
-        job.report("running")
-        try:
-            job.check()
-            result = job.run(job)
-            job.check()
-        except Cancelled as why:
-            job.finish("cancelled", error=str(why))
-        except AlephError as error:
-            job.finish("failed", error=str(error))
-        except MemoryError:
-            job.finish("failed", error="the picture is too large for this machine's memory")
-        except Exception as error:
-            # The worker must outlive whatever one picture does to it.
-            job.finish("failed", error=f"internal error: {type(error).__name__}")
-            raise_in_log(error)
-        else:
-            job.finish("done", result)
 
     def _drop_surplus(self) -> None:
         """Forget the results not asked for the longest, where there are too many or too large."""
@@ -332,8 +399,36 @@ class Jobs(Generic[R]):
                     del self._kept[job.id]
 
 
-def raise_in_log(error: Exception) -> None:
-    """Write a traceback to the server's log."""
-    import logging
+def _run(job: Job[R]) -> None:
+    """Run a job to one of its final states; whatever it does, this returns."""
+    job.report("running")
+    try:
+        job.check()
+        result = job.run(job)
+        job.check()
+    except Cancelled as why:
+        job.finish("cancelled", error=str(why))
+    except AlephError as error:
+        job.finish("failed", error=str(error))
+    except BaseException as error:  # the worker outlives SystemExit, too
+        memory = _is_memory(error)
+        job.internal = not memory
+        job.finish("failed", error=_TOO_LARGE if memory else f"internal error: {_name(error)}")
+        log_failure("a job failed", error)
+    else:
+        job.finish("done", result)
 
-    logging.getLogger("aleph.web").error("a job failed", exc_info=error)
+
+def _is_memory(error: BaseException) -> bool:
+    """Return whether memory has run out, here or on a GPU (`torch.OutOfMemoryError`)."""
+    short = "allocate memory" in str(error) and isinstance(error, RuntimeError)
+    return short or isinstance(error, MemoryError) or _name(error) == "OutOfMemoryError"
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Write a traceback to the server's log."""
+    logging.getLogger("aleph.web").error(what, exc_info=error)

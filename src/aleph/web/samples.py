@@ -1,44 +1,87 @@
-"""Pictures to try things on, with damage to mend."""
+"""The samples of the page: damaged photographs, each with the mask of its damage."""
 
 from __future__ import annotations
 
-import numpy as np
+import io
+from collections.abc import Callable
+from functools import cache
+from typing import Literal
 
-from aleph.arrays import Hole
-from aleph.demo import portrait, scratches
-from aleph.masks.named import named_hole
-from aleph.photo.pixels import encode_image
-from aleph.web.schemas import Sample
+from PIL import Image
 
-_CREDIT = "Eileen Collins, NASA portrait, public domain"
+from aleph.arrays import Hole, Pixels
+from aleph.web import pictures
+from aleph.web.schemas import PictureFormat, Sample
+
+SamplePart = Literal["image", "mask", "thumbnail"]
+
+SAMPLE_FORMATS: dict[SamplePart, PictureFormat] = {
+    "image": "jpg",
+    "mask": "png",
+    "thumbnail": "webp",
+}
+
+_RIM = 2
+"""Pixels by which a mask is wider than the damage, whose rim is soft."""
+
+_SIDE = 240
+"""Longer side of a thumbnail in pixels."""
+
+_PORTRAIT = "Eileen Collins, NASA portrait, public domain"
 
 SAMPLES = [
-    Sample(name="scratches", title="Scratched", credit=_CREDIT),
-    Sample(name="stain", title="Stained", credit=_CREDIT),
-    Sample(name="half", title="Half torn off", credit=_CREDIT),
+    Sample(name="portrait", title="Old portrait", credit=f"{_PORTRAIT}; aged"),
+    Sample(name="group", title="Group", credit=f"{_PORTRAIT}; composed"),
+    Sample(name="landscape", title="Landscape", credit="Launch pad, public domain (CC0)"),
 ]
 
 
-def sample_image() -> bytes:
-    """Return the picture of every sample as a PNG."""
-    return encode_image(portrait(), ".png")
+def sample_part(name: str, part: SamplePart) -> bytes | None:
+    """Return a sample's photo, its mask or its thumbnail as a file, in its own format.
 
-
-def sample_mask(name: str) -> bytes | None:
-    """Return a sample's mask as a PNG, white = missing; None if there is no such sample."""
-    if name not in {sample.name for sample in SAMPLES}:
+    Args:
+        name: One of `SAMPLES`; for others None is returned.
+        part: `image`, damaged; `mask`, white = missing; or `thumbnail`.
+    """
+    if name not in _MADE:
         return None
-    hole = _hole(name, portrait().shape[:2])
-    return encode_image(np.repeat(hole[:, :, None], 3, 2).astype(np.uint8) * np.uint8(255), ".png")
+    photo, hole = _made(name)
+    if part == "mask":
+        return _encoded(Image.fromarray(hole), "PNG")
+    if part == "image":
+        return _encoded(Image.fromarray(photo), "JPEG", 92)
+    small = Image.fromarray(photo)
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return _encoded(small, "WEBP", 85)
 
 
-def _hole(name: str, shape: tuple[int, ...]) -> Hole:
-    height, width = shape[:2]
-    if name == "scratches":
-        return scratches((height, width), 0)
-    if name == "half":
-        return named_hole("half", (height, width), 1)
-    y, x = np.mgrid[:height, :width]
-    angle = np.arctan2(y - 0.68 * height, x - 0.5 * width)
-    radius = 0.24 * width * (1 + 0.1 * np.sin(3 * angle) + 0.06 * np.cos(7 * angle))
-    return np.asarray(np.hypot(y - 0.68 * height, x - 0.5 * width) < radius)
+@cache
+def _made(name: str) -> tuple[Pixels, Hole]:
+    """Return a damaged photo and the mask of its damage."""
+    picture, damage = _MADE[name]()
+    return pictures.paper_through(picture, damage), pictures.around(damage, _RIM)
+
+
+def _portrait() -> tuple[Pixels, Hole]:
+    return pictures.old_print(pictures.portrait(), 1), pictures.cracks((512, 512), 5)
+
+
+def _group() -> tuple[Pixels, Hole]:
+    return pictures.group(), pictures.group_damage()
+
+
+def _landscape() -> tuple[Pixels, Hole]:
+    return pictures.launch_pad(), pictures.launch_pad_damage()
+
+
+_MADE: dict[str, Callable[[], tuple[Pixels, Hole]]] = {
+    "portrait": _portrait,
+    "group": _group,
+    "landscape": _landscape,
+}
+
+
+def _encoded(picture: Image.Image, form: str, quality: int = 90) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, quality=quality)
+    return buffer.getvalue()

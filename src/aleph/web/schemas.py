@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: FastAPI reads the annotations of these classes.
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import Form
 from pydantic import BaseModel, Field
@@ -18,6 +18,8 @@ Absent = SkipJsonSchema[None]
 PictureFormat = Literal["png", "jpg", "webp", "tif", "avif", "bmp"]
 AnimationFormat = Literal["gif", "webp", "mp4"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+Stage = Literal["looking", "searching", "blending"]
+"""What a running job does: it looks for faces, searches, blends what was found into the photo."""
 
 PICTURE_TYPES: dict[str, str] = {
     "png": "image/png",
@@ -134,7 +136,9 @@ class FrameInfo(BaseModel):
 class CandidateInfo(BaseModel):
     """One fill."""
 
-    losses: dict[str, float] = Field(description="Losses by name, unweighted; `total` is weighted.")
+    losses: dict[str, float | None] = Field(
+        description="Losses by name, unweighted; `total` is weighted. Null stands for no number."
+    )
 
 
 class JobInfo(BaseModel):
@@ -170,9 +174,13 @@ _EVENT_DATA = {
     "type": "object",
     "properties": {
         "position": {"type": "integer", "description": "Of `queued`: 1 is the next."},
+        "stage": {
+            "enum": list(get_args(Stage)),
+            "description": "Of `stage`: what is done from now on.",
+        },
         "step": {"type": "integer", "description": "Of `step`, from 0."},
         "steps": {"type": "integer", "description": "Of `step`: how many there will be."},
-        "loss": {"type": "number", "description": "Of `step`: the least total loss so far."},
+        "loss": {"type": "number", "description": "Of `step`: the least total loss, if finite."},
         "previews": {"type": "array", "items": _PREVIEW, "description": "Of some `step`."},
         "error": {"type": "string", "description": "Of `failed` and `cancelled`."},
     },
@@ -182,7 +190,7 @@ EVENT_SCHEMA: dict[str, Any] = {
     "required": ["id", "event", "data"],
     "properties": {
         "id": {"type": "string"},
-        "event": {"enum": ["queued", "running", "step", "done", "failed", "cancelled"]},
+        "event": {"enum": ["queued", "running", "stage", "step", "done", "failed", "cancelled"]},
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
@@ -218,6 +226,23 @@ class Models(BaseModel):
     max_steps: int
     max_pixels: int
     max_upload_bytes: int
+    formats: list[str] = Field(description="Media types of the pictures that are taken.")
+    photos: bool = Field(description="Whether `GET /api/v1/photos` lists photos to work through.")
+
+
+class PhotoInfo(BaseModel):
+    """What a photo that was sent is."""
+
+    width: int = Field(description="Upright, in pixels.")
+    height: int
+    format: PictureFormat = Field(description="What it is answered in.")
+
+
+class ListedPhoto(BaseModel):
+    """A photo of the folder that the server was started with."""
+
+    name: str
+    bytes: int
 
 
 class Sample(BaseModel):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import signal
 import socket
 import threading
 import time
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
 
@@ -16,7 +19,8 @@ import uvicorn
 
 from aleph.errors import InputError
 from aleph.web.app import Web, create_app
-from aleph.web.engine import Engine, default_finder
+from aleph.web.engine import Engine
+from aleph.web.folder import PhotoFolder
 from aleph.web.guard import Door, is_loopback
 from aleph.web.limits import Limits
 
@@ -36,6 +40,8 @@ class ServeSettings:
         model: Default model.
         device: As for `Inpainter.from_pretrained`.
         grace: Seconds that SIGTERM leaves the running search to finish.
+        photos: Folder of photos to work through.
+        browse: Whether the page is opened in this machine's browser.
         limits: What clients may ask for.
     """
 
@@ -46,6 +52,8 @@ class ServeSettings:
     model: str | None = None
     device: str = "auto"
     grace: float = 60.0
+    photos: Path | None = None
+    browse: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
@@ -57,20 +65,22 @@ def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
         say: Told what a person should know.
 
     Raises:
-        InputError: if the address cannot be bound, or the token is too short to protect anything.
-        ModelError: if the default model is not there.
+        InputError: if the address cannot be bound, the token is too short to protect anything, or
+            the folder holds no photos.
+        ModelError: if the default model or its detector is not there or cannot be used.
     """
     door = Door(settings.host, _token(settings), settings.names)
+    photos = None if settings.photos is None else PhotoFolder(settings.photos)
     engine = Engine(
         settings.device,
         settings.model,
         settings.limits.preview_interval,
-        default_finder(settings.model, settings.device),
     )
-    engine.models()
-    web = create_app(engine, door, settings.limits)
+    engine.prepare()
+    web = create_app(engine, door, settings.limits, photos)
     listening = _listen(settings.host, settings.port)
-    address = _address(settings.host, listening)
+    port = listening.getsockname()[1]
+    address = page_address(settings.host, port)
     config = uvicorn.Config(
         web.app, log_level="warning", timeout_graceful_shutdown=10, server_header=False
     )
@@ -79,6 +89,10 @@ def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
     say(f"open {address}/{fragment}  (stop with Ctrl+C)")
     if door.token:
         say(f"programs send the header  Authorization: Bearer {door.token}")
+    if settings.browse:
+        # It connects once the server accepts: until then its request waits in the socket's queue.
+        here = address if is_loopback(settings.host) else f"http://127.0.0.1:{port}"
+        webbrowser.open(f"{here}/{fragment}")
     server.run(sockets=[listening])
 
 
@@ -109,12 +123,25 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _address(host: str, listening: socket.socket) -> str:
-    """Return the address of the page."""
-    port = listening.getsockname()[1]
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else host
+def page_address(host: str, port: int) -> str:
+    """Return an address of the page, one that other machines can open if any is."""
+    name = _own_address(host) if host in ("0.0.0.0", "::") else host
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{port}"
+
+
+def _own_address(host: str) -> str:
+    """Return this machine's address in its network, its name if it has none.
+
+    To connect a UDP socket sends nothing: it only chooses the interface towards an address, here
+    towards one that is kept for documentation (RFC 5737, RFC 3849).
+    """
+    ways = [(socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")]
+    for family, far in ways if host == "::" else ways[:1]:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))
+            return str(probe.getsockname()[0])
+    return socket.gethostname()
 
 
 class _Server(uvicorn.Server):

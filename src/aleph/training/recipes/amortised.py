@@ -42,7 +42,7 @@ def _whole(batch: int) -> int:
     return max(1, batch // 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Codes:
     """The encoder's posteriors of a batch of N damaged images, and of the first K undamaged.
 

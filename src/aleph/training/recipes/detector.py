@@ -45,7 +45,7 @@ _SHOWN = 0.3
 """Score from which a preview draws a frame."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Targets:
     """The training targets of a batch of scenes.
 

@@ -34,7 +34,7 @@ _TINTS = ("stain",)
 """Kinds of artefacts that are opaque or tint: drawn opaque, or they would not be damage."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Damaged:
     """A picture and its damage.
 

@@ -33,7 +33,7 @@ _INNER = Placement(0.5, 0.5, 0.64)
 """The part of a frame in which the visible share of the object is measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A synthetic picture with its ground truth.
 

@@ -2,6 +2,10 @@
 
 const BASE = new URL("api/v1/", document.baseURI);
 const RECONNECTS = 5;
+const UNREACHABLE =
+  "The program that mends photos does not answer. Is it still running? Your work is kept here.";
+const LOCKED =
+  "This page needs its whole address, with all that follows the # sign. It was shown where the program was started.";
 const FINAL = new Set(["done", "failed", "cancelled"]);
 
 /** A refusal: its sentence, its status, and how many seconds to wait. */
@@ -33,11 +37,11 @@ async function call(path, options = {}) {
     answer = await fetch(new URL(path, BASE), { cache: "no-store", ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal("The server cannot be reached. Is aleph serve still running?");
+    throw new Refusal(UNREACHABLE);
   }
   if (answer.ok) return answer;
   if (answer.status === 401) {
-    throw new Refusal("Open the whole address that aleph serve printed: it ends in #token=…", 401);
+    throw new Refusal(LOCKED, 401);
   }
   const problem = await answer.json().catch(() => ({}));
   const sentence = problem.detail ?? `The server answered ${answer.status}.`;
@@ -59,15 +63,26 @@ const blob = async (path, options) => (await call(path, options)).blob();
 
 export const models = () => json("models");
 export const samples = () => json("samples");
+export const photos = () => json("photos");
+export const photo = (name) => blob(`photos/${encodeURIComponent(name)}`);
 export const samplePart = (name, part) => blob(`samples/${name}/${part}`);
 export const job = (id) => json(`jobs/${id}`);
 export const animation = (id, format) => blob(`jobs/${id}/animation?format=${format}`);
 export const weights = (mask, weighting) =>
   blob("weights", { method: "POST", body: form({ mask, weighting }) });
 
+/** How likely each pixel of a picture is damaged, as a grey picture: white = certainly. */
+export const damage = (image, signal) =>
+  blob("damage", { method: "POST", body: form({ image }), signal });
+
+/** What a photo is; refused where it could not be filled. */
+export async function check(image) {
+  return (await call("check", { method: "POST", body: form({ image }) })).json();
+}
+
 /** Frames of the faces that the hole of a picture touches. */
-export async function frames(image, mask) {
-  return (await call("frames", { method: "POST", body: form({ image, mask }) })).json();
+export async function frames(image, mask, signal) {
+  return (await call("frames", { method: "POST", body: form({ image, mask }), signal })).json();
 }
 
 /** A picture that this browser cannot read, as one that it can, and its true size. */
@@ -108,7 +123,7 @@ export async function* events(id, signal) {
       if (signal?.aborted) throw error;
     }
   }
-  throw new Refusal("The connection to the server broke off. Fill again.");
+  throw new Refusal("The connection broke off. Fill again.");
 }
 
 async function* parse(stream) {

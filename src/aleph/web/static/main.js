@@ -1,62 +1,108 @@
 // Puts the page together: state to elements, elements and keys to actions.
 
 import * as api from "./api.js";
+import { makeBrush } from "./brush.js";
+import { DamageFinder } from "./damage.js";
 import { Editor } from "./editor.js";
-import { Frame } from "./frames.js";
-import { download, pictureAmong, readPicture, stem } from "./files.js";
-import { maskPixels } from "./mask.js";
-import { $, readOptions, showCandidates, showFaces, showOffer, showSamples } from "./panel.js";
+import { FaceFinder, facesNote } from "./faces.js";
+import { pictureAmong } from "./files.js";
+import { makeFilling } from "./filling.js";
+import { listenToKeys } from "./keys.js";
+import { makeOpening } from "./opening.js";
+import { rememberOptions, showOffer } from "./options.js";
+import { $, shareNote, showCandidates } from "./panel.js";
 import { listen } from "./pointer.js";
-import { heat, Scene } from "./scene.js";
-import { search } from "./search.js";
+import { makeSaving } from "./saving.js";
+import { Scene } from "./scene.js";
+import { Session } from "./session.js";
+import { markFolder, showFolder, showLeft, showSamples } from "./start.js";
+import { makeToolbar } from "./toolbar.js";
 import { makeTools } from "./tools.js";
 import { View } from "./view.js";
+import { makeWeights } from "./weights.js";
 
-const HANDLE = 12;
-const POINTER = 5;
-const STROKES_APART = 500; // milliseconds
+const HANDLE = 12; // CSS pixels within which the border between before and after is held
+const STEP = 300; // parts of the picture by which the selection grows
+
 const canvas = $("canvas");
 const editor = new Editor();
 const view = new View(canvas);
 const scene = new Scene(canvas, view, editor);
-const tools = makeTools(editor);
+const tools = makeTools(editor, setCompare);
+const faces = new FaceFinder(editor);
+const damage = new DamageFinder(editor);
 let toolName = "brush";
-let offer = {}; // what the server can do
-let facesAsked = 0;
-let looking = 0; // requests for faces under way
-let running = null; // an AbortController
+let toolBefore = "brush"; // the comparison of a result
 let heldCompare = null;
-let penDown = false; // by the keyboard
+let keptCompare = null; // while C is held
 
-const tool = () => tools[toolName];
+/** What the parts of the page share. */
+const app = {
+  editor, view, scene, refresh, say, complain, attempt, setCompare, isWhole, moveFocus,
+  offer: { max_pixels: Infinity, max_upload_bytes: Infinity },
+  session: new Session(editor),
+  running: null, // an AbortController, with the seed of what is worked out
+  tool: () => tools[toolName],
+  sized: () => toolName === "brush" || toolName === "eraser",
+  begun() {
+    complain("");
+    faces.cancel();
+    $("progress").removeAttribute("value");
+  },
+  opened: () => choose(tools[toolName].paints ? toolName : "brush"),
+  focusPicture: () => canvas.focus({ preventScroll: true }),
+};
+const brush = makeBrush(app);
+const saving = makeSaving(app);
+const opening = makeOpening(app, saving.save);
+const filling = makeFilling(app);
+const refreshWeights = makeWeights(app);
+const settleTools = makeToolbar($("tools"));
 
 // ---- what is shown
 
 function refresh() {
   const { fill, history, picture } = editor;
+  const { running } = app;
   const state = !picture ? "empty" : running ? "searching" : fill ? "filled" : "painting";
+  const entered = document.body.dataset.state !== state;
   document.body.dataset.state = state;
+  document.body.toggleAttribute("data-paints", app.sized());
   $("file-name").textContent = picture?.name ?? "";
-  $("fill").disabled = Boolean(fill) || !editor.hasHole;
+  $("fill").disabled = Boolean(fill || editor.refused) || !editor.hasHole;
   $("undo").disabled = Boolean(running) || !history.done.length;
   $("redo").disabled = Boolean(running) || !history.undone.length;
-  $("save").disabled = Boolean(running) || !editor.savable;
-  for (const id of ["clear", "invert", "load-mask", "save-mask"]) {
-    $(id).disabled = Boolean(running || fill);
-  }
-  $("size-value").textContent = picture ? `${Math.round(2 * radius())} px` : "";
-  scene.tool = tool();
+  $("save").disabled = $("copy").disabled = Boolean(running) || !editor.savable;
+  for (const id of ["grow", "shrink", "find-faces"]) $(id).disabled = !editor.hasHole;
+  $("size-value").textContent = picture ? `${Math.round(2 * brush.radius())} px` : "";
+  $("sensitivity-row").hidden = !damage.ready;
+  if (!damage.ready) $("damage-note").textContent = "";
+  $("faces-note").textContent = facesNote(editor, faces.state, app.offer.frames);
+  $("share").textContent = shareNote(fill);
+  scene.tool = app.tool();
   scene.searching = Boolean(running);
   scene.frames = shownFrames();
-  showFaces(editor, offer, looking > 0);
   showCandidates(fill, (index) => attempt(() => editor.take(index)));
+  if (entered) enter(state);
   if (!running) say(hint(state));
+  settleTools();
   scene.draw();
+}
+
+/** A result is compared first; afterwards the tool before is taken up again. */
+function enter(state) {
+  if (state === "filled" && toolName !== "compare") {
+    toolBefore = toolName;
+    choose("compare");
+  } else if (state === "painting" && toolName === "compare") {
+    choose(toolBefore);
+  }
 }
 
 /** Corners of the frames to show. */
 function shownFrames() {
-  if (!$("show-frames").checked && !(tool().framing && !running)) return [];
+  const { running } = app;
+  if (!$("show-frames").checked && !(app.tool().framing && !running)) return [];
   if (!running || !scene.previews) return editor.frames.map(({ corners }) => corners);
   const corners = scene.previews.map((preview) => preview.corners.map(([x, y]) => ({ x, y })));
   return corners.filter((frame) => !isWhole(frame));
@@ -70,11 +116,14 @@ function isWhole([first, , third]) {
 
 function hint(state) {
   if (state === "painting") {
-    if (tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
+    if (app.tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
     if (editor.mask.full) return "Something of the picture must be left: erase a part.";
     if (editor.mask.empty) return "Paint over what is damaged or missing.";
   }
-  if (state === "filled") return "Choose a result, or paint the next hole.";
+  if (state === "filled") {
+    if (toolName === "compare") return "Drag on the picture to compare. The brush begins the next selection.";
+    return "Choose a result, or paint what is to be mended next.";
+  }
   return "";
 }
 
@@ -94,184 +143,14 @@ async function attempt(work) {
 }
 
 function complain(text) {
-  $("problem").textContent = text;
+  $("problem").textContent = text || (editor.refused ?? "");
   (editor.picture ? $("action") : document.querySelector(".card")).append($("problem"));
 }
 
-// ---- opening and saving
-
-async function open(blob, name) {
-  if (running || !blob) return;
-  await attempt(async () => {
-    let picture;
-    try {
-      picture = await readPicture(blob, name);
-    } catch (error) {
-      throw error instanceof api.Refusal ? error : new api.Refusal("This is no picture that can be read.");
-    }
-    editor.open(picture);
-    setCompare(0);
-    refresh();
-    view.show(picture.width, picture.height);
-    canvas.focus({ preventScroll: true });
-  });
-}
-
-/** Look for faces at the hole once it has not changed for a moment. */
-async function lookForFaces() {
-  const asked = ++facesAsked;
-  const { framed, frames, fill, hasHole } = editor;
-  if (framed || fill || running || !offer.frames) return;
-  if (!hasHole) {
-    editor.frames = [];
-    if (frames.length) refresh();
-    return;
-  }
-  await new Promise((resolve) => setTimeout(resolve, STROKES_APART));
-  // The search looks for itself: here no failure needs to be told.
-  if (asked === facesAsked && !running && editor.hasHole) await findFaces().catch(() => {});
-}
-
-/** Find the faces at the hole; what is set meanwhile, or another picture, is left alone. */
-async function findFaces() {
-  const { picture, base, mask, framed } = editor;
-  looking++;
-  refresh();
-  try {
-    const hole = await mask.png();
-    const found = (await api.frames(base.blob, hole)).map((frame) => new Frame(frame));
-    if (editor.picture !== picture || editor.framed !== framed) return;
-    if (framed) editor.set({ frames: found, framed: false });
-    else editor.frames = found;
-  } finally {
-    looking--;
-    refresh();
-  }
-}
-
-async function openSample(name, image, mask) {
-  await open(image, name);
-  await useMask(mask);
-}
-
-async function useMask(blob) {
-  const { width, height } = editor.picture;
-  const bitmap = await createImageBitmap(blob).catch(() => {
-    throw new api.Refusal("The mask is no picture that can be read.");
-  });
-  if (bitmap.width * height !== bitmap.height * width) {
-    throw new api.Refusal(
-      `The mask has ${bitmap.width}×${bitmap.height} pixels, the picture ${width}×${height}: they must have the same shape.`,
-    );
-  }
-  editor.noteMask(editor.mask.replace(maskPixels(bitmap, width, height)));
-}
-
-const save = () =>
-  attempt(async () => {
-    const { job, index, blob: kept } = editor.savable;
-    const query = editor.format ? { format: editor.format } : {};
-    const name = stem(editor.picture.name);
-    try {
-      download(await api.result(job, index, query), `${name}-filled.${editor.format}`);
-    } catch (error) {
-      if (error.status !== 404) throw error;
-      download(kept, `${name}-filled.png`);
-      complain("The server has forgotten this result; it was saved as PNG, without its metadata.");
-    }
-  });
-
-const saveAnimation = () =>
-  attempt(async () => {
-    const format = $("animation-format").value;
-    say("Making the animation…");
-    const blob = await api.animation(editor.taken.job, format);
-    download(blob, `${stem(editor.picture.name)}-search.${format}`);
-    refresh();
-  });
-
-// ---- filling
-
-async function fill(seed) {
-  if (running || !editor.hasHole) return;
-  const more = editor.fill;
-  if (more && seed === undefined) return;
-  running = new AbortController();
-  const options = { ...readOptions(editor), ...(seed === undefined ? {} : { seed: String(seed) }) };
-  Object.assign(running, { seed: Number(options.seed), ended: false });
-  $("progress").removeAttribute("value");
-  const mine = running;
-  editor.fill = null;
-  refresh();
-  await attempt(async () => {
-    try {
-      const { candidates, info } = await search(editor, options, mine.signal, (event) => {
-        if (!mine.ended) progress(event);
-      });
-      editor.format ??= info.format;
-      complain(info.warnings.join(" "));
-      editor.fill = more;
-      finish(more, candidates, info, mine.seed);
-    } finally {
-      editor.fill ??= more;
-      mine.ended = true;
-      running = scene.previews = null;
-      refresh();
-    }
-  });
-}
-
-function finish(more, candidates, info, seed) {
-  const before = more?.candidates ?? [];
-  setCompare(0);
-  editor.set({
-    fill: {
-      candidates: [...before, ...candidates],
-      taken: before.length,
-      seed,
-    },
-    ...(editor.framed ? {} : { frames: framesOf(info) }),
-  });
-}
-
-/** The frames in which a job was filled. */
-function framesOf(info) {
-  const frames = info.frames.map((frame) => new Frame(frame));
-  return frames.filter(({ corners }) => !isWhole(corners));
-}
-
-function progress({ state, step, steps, loss, position, previews }) {
-  if (state === "sending") say("Sending…");
-  if (state === "waiting") say("All places are taken: waiting for one…");
-  if (state === "queued") say(position > 1 ? `Waiting: number ${position} in the queue…` : "Starting…");
-  if (state === "step") {
-    $("progress").max = steps;
-    $("progress").value = step;
-    say(`Step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
-  }
-  if (previews) {
-    scene.previews = previews;
-    refresh();
-  }
-}
-
-// ---- overlays
-
-let weightsAsked = 0;
-
-async function refreshWeights() {
-  const asked = ++weightsAsked;
-  if (!$("show-weights").checked || !editor.hasHole) {
-    scene.weights = null;
-    return scene.draw();
-  }
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  if (asked !== weightsAsked) return;
-  await attempt(async () => {
-    const map = await heat(await api.weights(await editor.mask.png(1024), $("weighting").value));
-    if (asked === weightsAsked) scene.weights = map;
-    scene.draw();
-  });
+/** Where what has the focus has vanished, it moves on to what took its place. */
+function moveFocus(to) {
+  const active = document.activeElement;
+  if (active !== document.body && !active.offsetParent) document.querySelector(to)?.focus();
 }
 
 function setCompare(share) {
@@ -283,10 +162,10 @@ function setCompare(share) {
 // ---- tools
 
 function choose(name) {
-  tool().abandon();
-  penDown = false;
+  app.tool().abandon();
+  brush.lift();
   toolName = name;
-  for (const button of document.querySelectorAll("[data-tool]")) {
+  for (const button of document.querySelectorAll("button[data-tool]")) {
     button.setAttribute("aria-pressed", String(button.dataset.tool === name));
   }
   canvas.dataset.tool = name;
@@ -294,159 +173,140 @@ function choose(name) {
   refresh();
 }
 
-/**
- * Radius of the brush in pixels of the picture: the slider is logarithmic. The smallest dab covers
- * half of a pixel wherever it falls.
- */
-function radius() {
-  const largest = Math.max(editor.picture.width, editor.picture.height) / 2;
-  return Math.max(0.85, largest ** (Number($("size").value) / 100) / 2);
-}
-
-function resize(by) {
-  $("size").valueAsNumber += by;
-  if (scene.cursor) scene.cursor.radius = radius();
-  refresh();
-}
-
-const pen = () => ({ radius: radius(), scale: view.scale });
-const paints = () => toolName === "brush" || toolName === "eraser";
-
 listen(canvas, view, {
-  pans: () => toolName === "hand" || Boolean(running),
+  pans: () => toolName === "hand" || Boolean(app.running),
   changed: () => scene.draw(),
-  down(point) {
+  down(point, erase) {
     const handle = view.x + editor.picture.width * view.scale * scene.compare;
-    heldCompare = editor.fill && scene.compare > 0 && Math.abs(point.x - handle) < HANDLE;
-    if (!heldCompare) tool().down(view.toPicture(point), pen());
+    heldCompare = editor.fill && scene.compare < 1 && Math.abs(point.x - handle) < HANDLE;
+    if (!heldCompare) app.tool().down(view.toPicture(point), brush.pen(erase));
   },
   move(point) {
     if (heldCompare) setCompare(view.toPicture(point).x / editor.picture.width);
-    else tool().move(view.toPicture(point), pen());
+    else app.tool().move(view.toPicture(point), brush.pen());
   },
   up() {
-    if (!heldCompare) tool().up();
+    if (!heldCompare) app.tool().up();
     heldCompare = null;
     refresh();
   },
   abandon() {
-    if (!heldCompare) tool().abandon();
+    if (!heldCompare) app.tool().abandon();
     heldCompare = null;
   },
   hover(point) {
-    scene.cursor =
-      point && editor.picture && paints() ? { ...view.toPicture(point), radius: radius() } : null;
+    const shown = point && editor.picture && app.sized();
+    scene.cursor = shown ? { ...view.toPicture(point), radius: brush.radius() } : null;
   },
 });
 
-/** Arrow keys and Enter on the picture. */
-function steer(event) {
-  const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const way = ways[event.key];
-  if (!way && event.key !== "Enter") return false;
+function reshape(way) {
+  if (!editor.hasHole || editor.fill || app.running) return;
   const { width, height } = editor.picture;
-  const size = paints() ? radius() : POINTER / view.scale;
-  const here = scene.cursor ?? { x: width / 2, y: height / 2 };
-  const stride = event.shiftKey ? 1 : Math.max(1, radius());
-  if (way) {
-    here.x = Math.min(Math.max(here.x + way[0] * stride, 0), width);
-    here.y = Math.min(Math.max(here.y + way[1] * stride, 0), height);
-    if (penDown) tool().move({ x: here.x, y: here.y }, pen());
-  } else {
-    penDown ? tool().up() : tool().down({ x: here.x, y: here.y }, pen());
-    penDown = !penDown;
-    say(penDown ? "Pen down." : "Pen up.");
-  }
-  scene.cursor = { x: here.x, y: here.y, radius: size };
-  scene.draw();
-  return true;
+  editor.noteMask(editor.mask[way](Math.max(1, Math.round(Math.max(width, height) / STEP))));
 }
 
+const sensitivity = () => Number($("sensitivity").value) / 100;
+const found = (count) => ($("damage-note").textContent = count ? "" : "No damage found.");
+
+const findDamage = () =>
+  attempt(async () => {
+    $("damage-note").textContent = "Looking for damage…";
+    $("find-damage").disabled = true;
+    try {
+      found(await damage.find(sensitivity()));
+    } catch (error) {
+      $("damage-note").textContent = "";
+      throw error;
+    } finally {
+      $("find-damage").disabled = false;
+      refresh();
+    }
+  });
+
 // ---- keys and buttons
-
-const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", f: "faces", h: "hand" };
-
-const KEYS = {
-  "[": () => resize(-4),
-  "]": () => resize(4),
-  i: () => $("invert").click(),
-  Delete: () => $("clear").click(),
-  0: () => zoom(() => view.fit()),
-  1: () => zoom(() => view.zoom(1 / devicePixelRatio / view.scale)),
-  "+": () => zoom(() => view.zoom(1.25)),
-  "=": () => zoom(() => view.zoom(1.25)),
-  "-": () => zoom(() => view.zoom(0.8)),
-  c: () => editor.fill && setCompare(1),
-};
-
-const COMMANDS = {
-  z: (event) => (event.shiftKey ? $("redo") : $("undo")).click(),
-  y: () => $("redo").click(),
-  o: () => $("file").click(),
-  s: () => $("save").click(),
-  Enter: () => fill(),
-};
 
 function zoom(change) {
   change();
   scene.draw();
 }
 
-addEventListener("keydown", (event) => {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const command = event.ctrlKey || event.metaKey;
-  // Where something can be typed, only what is no way of typing is a command.
-  const typing = event.target.matches("input[type=number], select");
-  if (event.altKey || (typing && (!command || key === "z" || key === "y") && key !== "Escape")) return;
-  let action = command ? COMMANDS[key] : KEYS[key];
-  if (!action && TOOL_KEYS[key] && !command) {
-    const button = document.querySelector(`[data-tool="${TOOL_KEYS[key]}"]`);
-    action = () => button.hidden || choose(TOOL_KEYS[key]);
-  }
-  if (key === "Escape") action = () => (running ? running.abort() : tool().abandon());
-  if (!action && event.target === canvas && editor.picture && !running && steer(event)) {
-    event.preventDefault();
-  }
-  const allowed = editor.picture || key === "o";
-  if (!action || !allowed || event.repeat && key === "Enter") return;
-  event.preventDefault();
-  action(event);
-  scene.draw();
+const keys = {
+  "[": () => brush.resize(-4),
+  "]": () => brush.resize(4),
+  i: () => $("invert").click(),
+  g: () => reshape("grow"),
+  s: () => reshape("shrink"),
+  Delete: () => $("clear").click(),
+  0: () => zoom(() => view.fit()),
+  1: () => zoom(() => view.zoom(1 / devicePixelRatio / view.scale)),
+  "+": () => zoom(() => view.zoom(1.25)),
+  "=": () => zoom(() => view.zoom(1.25)),
+  "-": () => zoom(() => view.zoom(0.8)),
+  c(event) {
+    if (!editor.fill || event.repeat) return;
+    keptCompare = scene.compare;
+    setCompare(0);
+  },
+};
+
+listenToKeys({
+  keys,
+  commands: {
+    z: (event) => (event.shiftKey ? $("redo") : $("undo")).click(),
+    y: () => $("redo").click(),
+    o: () => $("file").click(),
+    s: () => $("save").click(),
+    C: () => $("copy").click(),
+    Enter: () => filling.fill(),
+  },
+  choose,
+  escape: () => (app.running ? app.running.abort() : app.tool().abandon()),
+  steer: (event) => event.target === canvas && editor.picture && !app.running && brush.steer(event),
+  ready: () => Boolean(editor.picture),
+  released(key) {
+    if (key === "c" && keptCompare !== null) setCompare(keptCompare);
+    if (key === "c") keptCompare = null;
+  },
 });
-addEventListener("keyup", (event) => event.key === "c" && setCompare(0));
 
 const onClick = (id, action) => $(id).addEventListener("click", action);
-for (const button of document.querySelectorAll("[data-tool]")) {
+/** A change of the selection, where one may be made. */
+const onMask = (id, action) => onClick(id, () => editor.fill || app.running || action());
+for (const button of document.querySelectorAll("button[data-tool]")) {
   button.addEventListener("click", () => choose(button.dataset.tool));
 }
 onClick("open", () => $("file").click());
 onClick("open-big", () => $("file").click());
-onClick("save", save);
-onClick("save-animation", saveAnimation);
+onClick("save", saving.save);
+onClick("copy", saving.copy);
+onClick("save-animation", saving.saveAnimation);
+onClick("save-mask", saving.saveMask);
 onClick("undo", () => editor.undo());
 onClick("redo", () => editor.redo());
-onClick("zoom-in", KEYS["+"]);
-onClick("zoom-out", KEYS["-"]);
-onClick("zoom-fit", KEYS[0]);
-onClick("fill", () => fill());
-onClick("more", () => fill(editor.fill.seed + 1));
+onClick("zoom-in", keys["+"]);
+onClick("zoom-out", keys["-"]);
+onClick("zoom-fit", keys[0]);
+onClick("fill", filling.fill);
+onClick("more", filling.more);
 onClick("edit", () => editor.set({ fill: null }));
-onClick("cancel", () => running?.abort());
-onClick("clear", () => editor.noteMask(editor.mask.clear()));
-onClick("invert", () => editor.noteMask(editor.mask.invert()));
-onClick("find-faces", () => attempt(findFaces));
-onClick("load-mask", () => $("mask-file").click());
-onClick("save-mask", async () =>
-  download(await editor.mask.png(), `${stem(editor.picture.name)}-mask.png`),
-);
+onClick("cancel", () => app.running?.abort());
+onMask("clear", () => editor.noteMask(editor.mask.clear()));
+onMask("invert", () => editor.noteMask(editor.mask.invert()));
+onMask("grow", () => reshape("grow"));
+onMask("shrink", () => reshape("shrink"));
+onMask("load-mask", () => $("mask-file").click());
+onClick("find-damage", findDamage);
+onClick("find-faces", () => attempt(() => faces.look()));
 onClick("theme", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
   theme(dark ? "light" : "dark");
 });
 
 const onInput = (id, action) => $(id).addEventListener("input", action);
-onInput("size", () => resize(0));
+onInput("size", () => brush.resize(0));
 onInput("compare", () => setCompare(Number($("compare").value) / 100));
+onInput("sensitivity", () => found(damage.select(sensitivity())));
 onInput("show-weights", refreshWeights);
 onInput("weighting", refreshWeights);
 onInput("show-frames", refresh);
@@ -458,14 +318,15 @@ $("candidates").addEventListener("keydown", (event) => {
   attempt(() => editor.take((editor.fill.taken + by + count) % count));
 });
 
-for (const [id, use] of [["file", open], ["mask-file", (file) => attempt(() => useMask(file))]]) {
+const chosen = { file: opening.open, "mask-file": (file) => attempt(() => opening.useMask(file)) };
+for (const [id, use] of Object.entries(chosen)) {
   $(id).addEventListener("change", () => {
     if ($(id).files[0]) use($(id).files[0]);
     $(id).value = "";
   });
 }
 
-addEventListener("paste", (event) => open(pictureAmong(event.clipboardData)));
+addEventListener("paste", (event) => opening.open(pictureAmong(event.clipboardData)));
 addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dragging");
@@ -477,11 +338,12 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
   const file = pictureAmong(event.dataTransfer);
-  if (file) open(file);
+  if (file) opening.open(file);
   else complain("This is no picture that can be read.");
 });
+// What is kept already is there again after a reload: nobody needs to be asked.
 addEventListener("beforeunload", (event) => {
-  if (editor.savable || editor.history.done.length) event.preventDefault();
+  if (editor.unsaved && app.session.pending) event.preventDefault();
 });
 
 function theme(name) {
@@ -491,18 +353,36 @@ function theme(name) {
 }
 
 if (localStorage.getItem("theme")) theme(localStorage.getItem("theme"));
+faces.addEventListener("change", refresh);
 editor.addEventListener("change", () => {
+  faces.changed(!editor.fill && !app.running && app.offer.frames);
   refresh();
   refreshWeights();
-  lookForFaces();
+  markFolder(editor.picture?.name);
 });
 new ResizeObserver(() => {
   view.resized();
   scene.paint();
 }).observe(canvas);
-choose("brush");
-attempt(async () => {
-  offer = await api.models();
-  showOffer(offer);
-  await showSamples((...sample) => attempt(() => openSample(...sample)));
-});
+
+async function resumed(resume) {
+  await attempt(resume);
+  if (editor.picture) view.show(editor.picture.width, editor.picture.height);
+  refresh();
+}
+
+async function start() {
+  rememberOptions();
+  choose("brush");
+  await resumed(() => app.session.resume());
+  await showLeft(app.session, (id) => resumed(() => app.session.adopt(id)));
+  await attempt(async () => {
+    app.offer = await api.models();
+    showOffer(app.offer);
+    editor.changed();
+    if (app.offer.photos) await showFolder(opening.openListed);
+    await showSamples(opening.openSample);
+  });
+}
+
+start();

@@ -1,4 +1,6 @@
-// The hole: one byte per pixel, and a canvas that shows it and is drawn on.
+// The selection, which is the hole to fill: a byte per pixel, and a canvas that is drawn on.
+
+import { widened } from "./widen.js";
 
 export const PAINT = "#ff3d71";
 const [RED, GREEN, BLUE] = [0xff, 0x3d, 0x71];
@@ -12,6 +14,7 @@ export class Mask {
     this.canvas = new OffscreenCanvas(width, height);
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.dirty = null;
+    this.version = 0; // counts the changes
   }
 
   get empty() {
@@ -35,8 +38,8 @@ export class Mask {
   }
 
   /** Draw a filled polygon. */
-  polygon(points) {
-    const context = this.begin(false);
+  polygon(points, erase) {
+    const context = this.begin(erase);
     context.beginPath();
     for (const { x, y } of points) context.lineTo(x, y);
     context.fill();
@@ -96,6 +99,42 @@ export class Mask {
     return this.replace(this.pixels.map((value) => 1 - value));
   }
 
+  /** Widen it by a number of pixels on all sides. */
+  grow(pixels) {
+    return this.replace(widened(this.pixels, this.width, this.height, pixels));
+  }
+
+  /** Narrow it by a number of pixels on all sides, but not where it reaches the border. */
+  shrink(pixels) {
+    const known = this.pixels.map((value) => 1 - value);
+    return this.replace(widened(known, this.width, this.height, pixels).map((value) => 1 - value));
+  }
+
+  /** Which share of a square is selected; what lies beyond the picture is not. */
+  share(left, top, side) {
+    let count = 0;
+    const [first, last] = [Math.max(0, Math.round(left)), Math.min(this.width, Math.round(left + side))];
+    for (let y = Math.max(0, Math.round(top)); y < Math.min(this.height, Math.round(top + side)); y++) {
+      for (let x = first; x < last; x++) count += this.pixels[y * this.width + x];
+    }
+    return count / (side * side);
+  }
+
+  /** The smallest box around it: [left, top, right, bottom], or null where it is empty. */
+  box() {
+    let [left, top, right, bottom] = [this.width, -1, 0, 0];
+    for (let y = 0; y < this.height; y++) {
+      const row = this.pixels.subarray(y * this.width, (y + 1) * this.width);
+      const first = row.indexOf(1);
+      if (first < 0) continue;
+      if (top < 0) top = y;
+      bottom = y + 1;
+      left = Math.min(left, first);
+      right = Math.max(right, row.lastIndexOf(1) + 1);
+    }
+    return top < 0 ? null : [left, top, right, bottom];
+  }
+
   change(box, after) {
     const before = this.read(box);
     this.write(box, after);
@@ -113,6 +152,7 @@ export class Mask {
   }
 
   write({ x, y, width, height }, values) {
+    this.version++;
     const image = new ImageData(width, height);
     for (let row = 0; row < height; row++) {
       const start = (y + row) * this.width + x;

@@ -1,8 +1,12 @@
 // Mouse, pen, fingers and wheel: one pointer works, two fingers or the space bar move the view.
 
+const ERASERS = [2, 5]; // the right button, and the other end of a pen
+const GESTURE = 200; // milliseconds without a turn of the wheel after which a new gesture begins
+const TRACKPAD = 50; // pixels that a mouse's wheel turns at least
+
 /**
- * `actions`: down(point), move(point), up(), abandon(), hover(point or null), pans() and changed();
- * points are CSS pixels on the canvas.
+ * `actions`: down(point, erase), move(point), up(), abandon(), hover(point or null), pans() and
+ * changed(); points are CSS pixels on the canvas.
  */
 export function listen(canvas, view, actions) {
   const fingers = new Map();
@@ -16,7 +20,8 @@ export function listen(canvas, view, actions) {
   };
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button > 1) return;
+    const erase = ERASERS.includes(event.button);
+    if (event.button > 1 && !erase) return;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, at(event));
     pen ||= event.pointerType === "pen";
@@ -29,7 +34,7 @@ export function listen(canvas, view, actions) {
       mode = "pan";
     } else {
       mode = "work";
-      actions.down(at(event));
+      actions.down(at(event), erase);
     }
     actions.changed();
   });
@@ -73,14 +78,24 @@ export function listen(canvas, view, actions) {
     actions.changed();
   });
 
+  // The right button erases: no menu in its way.
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+
+  let turned = { time: -Infinity, pans: false };
   canvas.addEventListener(
     "wheel",
     (event) => {
       event.preventDefault();
+      const begins = event.timeStamp - turned.time > GESTURE;
+      turned = { time: event.timeStamp, pans: begins ? isTrackpad(event) : turned.pans };
       const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-      const speed = event.ctrlKey ? 0.01 : 0.0015;
-      const { x, y } = at(event);
-      view.zoom(Math.exp(-event.deltaY * unit * speed), x, y);
+      if (turned.pans && !event.ctrlKey) {
+        view.pan(-event.deltaX * unit, -event.deltaY * unit);
+      } else {
+        const speed = event.ctrlKey ? 0.01 : 0.0015;
+        const { x, y } = at(event);
+        view.zoom(Math.exp(-event.deltaY * unit * speed), x, y);
+      }
       actions.changed();
     },
     { passive: false },
@@ -97,4 +112,13 @@ export function listen(canvas, view, actions) {
     space = false;
     delete canvas.dataset.pan;
   });
+}
+
+/**
+ * Whether two fingers on a trackpad turned the "wheel": they move sideways too, and by little at
+ * once. A mouse's wheel turns by whole notches, up or down.
+ */
+function isTrackpad({ deltaMode, deltaX, deltaY }) {
+  if (deltaMode !== WheelEvent.DOM_DELTA_PIXEL) return false;
+  return deltaX !== 0 || Math.abs(deltaY) < TRACKPAD || !Number.isInteger(deltaY);
 }

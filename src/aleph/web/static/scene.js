@@ -11,7 +11,7 @@ export class Scene {
   previews = null; // [{picture, corners}] of the running search
   weights = null; // a bitmap
   frames = []; // [[{x, y} × 4], …]
-  compare = 0; // share of the picture, from the left, that shows the state before
+  compare = 1; // share of the picture, from the left, that shows the state after
   cursor = null; // {x, y, radius} in pixels of the picture
   tool = null;
   searching = false;
@@ -54,15 +54,33 @@ export class Scene {
     const { width, height, bitmap } = editor.picture;
     context.drawImage(editor.bitmap, 0, 0, width, height);
     if (this.previews) context.drawImage(this.composed(), 0, 0, width, height);
-    if (!editor.fill || !this.compare) return;
+    if (!editor.fill || this.compare === 1) return;
+    const x = width * this.compare;
     context.save();
     context.beginPath();
-    context.rect(0, 0, width * this.compare, height);
+    context.rect(x, 0, width - x, height);
     context.clip();
     context.drawImage(bitmap, 0, 0, width, height);
     context.restore();
-    const x = width * this.compare;
-    if (this.compare < 1) this.line([{ x, y: 0 }, { x, y: height }]);
+    if (this.compare > 0) this.border(x, height);
+  }
+
+  /** The border between after, at its left, and before. */
+  border(x, height) {
+    const { context, view } = this;
+    this.line([{ x, y: 0 }, { x, y: height }]);
+    const size = 13 / view.scale;
+    context.font = `600 ${size}px system-ui, sans-serif`;
+    context.textBaseline = "top";
+    context.lineWidth = size / 4;
+    context.strokeStyle = "#000b";
+    context.fillStyle = "#fff";
+    for (const [word, align, way] of [["After", "right", -1], ["Before", "left", 1]]) {
+      context.textAlign = align;
+      const place = [x + (way * size) / 1.5, size / 1.5];
+      context.strokeText(word, ...place);
+      context.fillText(word, ...place);
+    }
   }
 
   /** The previews, cut to the hole. */
@@ -98,9 +116,9 @@ export class Scene {
   }
 
   marks() {
-    const { context, view, tool, cursor } = this;
-    const framing = tool?.framing && !this.searching;
-    for (const corners of this.frames) this.line([...corners, corners[0]], framing ? [] : [6, 4]);
+    const { context, view, tool, cursor, editor } = this;
+    const framing = tool?.framing && !this.searching && !editor.fill;
+    if (!editor.fill) for (const corners of this.frames) this.line([...corners, corners[0]], framing ? [] : [6, 4]);
     if (framing) this.handles();
     if (tool?.first) this.circle(tool.first.x, tool.first.y, MARK / view.scale);
     if (tool) {

@@ -4,12 +4,14 @@ import * as api from "./api.js";
 import { Candidate } from "./editor.js";
 
 const FAILED = new Set(["failed", "cancelled"]);
+const MARGIN = 0.2; // of the hole's longer side, shown on all sides of it
+const SPREAD = 1.5; // sides of a face from which on a hole is shown where the face is
 
 /**
  * Fill the hole of the editor's picture.
  *
- * `tell` is called with {state: "sending" | "waiting" | "queued" | "running" | "step", …}. Aborting
- * the signal cancels the job. Returns {candidates, info}.
+ * `tell` is called with {state: "sending" | "waiting" | "queued" | "running" | "stage" | "step" |
+ * "preview" | "fetching", …}. Aborting the signal cancels the job. Returns {candidates, info}.
  */
 export async function search(editor, options, signal, tell) {
   tell({ state: "sending" });
@@ -24,10 +26,33 @@ export async function search(editor, options, signal, tell) {
     signal.removeEventListener("abort", cancel);
     removeEventListener("pagehide", cancel);
   }
+  tell({ state: "fetching" });
   const info = await api.job(job.id);
-  const candidates = info.candidates.map((c, i) => new Candidate(job.id, i, c.losses.total));
+  const area = around(editor.mask, info.frames);
+  const candidates = info.candidates.map(
+    ({ losses }, index) => new Candidate({ job: job.id, index, loss: losses.total ?? null, area }),
+  );
   await candidates[0].load();
   return { candidates, info };
+}
+
+/**
+ * The part of the picture in which the results are compared: the hole and some of its surroundings,
+ * or the face that most of it lies in, where that is much smaller: there the results differ.
+ */
+function around(mask, frames) {
+  const [left, top, right, bottom] = mask.box();
+  const hole = { x: (left + right) / 2, y: (top + bottom) / 2, side: Math.max(right - left, bottom - top, 32) };
+  const missing = ({ x, y, side }) => mask.share(x - side / 2, y - side / 2, side) * side * side;
+  const [face] = frames.toSorted((a, b) => missing(b) - missing(a));
+  const { x, y, side } = face && hole.side > SPREAD * face.side ? face : hole;
+  const reach = (side * (1 + 2 * MARGIN)) / 2;
+  return [
+    Math.max(0, Math.floor(x - reach)),
+    Math.max(0, Math.floor(y - reach)),
+    Math.min(mask.width, Math.ceil(x + reach)),
+    Math.min(mask.height, Math.ceil(y + reach)),
+  ];
 }
 
 /** Ask until there is a place. */

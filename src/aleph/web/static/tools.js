@@ -20,16 +20,18 @@ class Tool {
 }
 
 class Brush extends Tool {
+  paints = true;
   erase = false;
 
-  down(point, { radius }) {
+  down(point, { radius, erase }) {
     if (this.editor.fill) this.editor.keepFill();
+    this.erasing = this.erase || erase;
     this.last = point;
     this.move({ x: point.x + 0.01, y: point.y }, { radius });
   }
 
   move(point, { radius }) {
-    this.editor.mask.stroke(this.last, point, radius, this.erase);
+    this.editor.mask.stroke(this.last, point, radius, this.erasing);
     this.last = point;
   }
 
@@ -47,9 +49,11 @@ class Eraser extends Brush {
 }
 
 class Shape extends Tool {
+  paints = true;
   points = [];
 
-  down(point) {
+  down(point, { erase }) {
+    this.erasing = erase;
     this.points = [point];
   }
 
@@ -58,7 +62,7 @@ class Shape extends Tool {
     this.points = [];
     if (outline.length < 3) return;
     if (this.editor.fill) this.editor.keepFill();
-    this.editor.mask.polygon(outline);
+    this.editor.mask.polygon(outline, this.erasing);
     this.editor.noteMask(this.editor.mask.commit());
   }
 
@@ -185,13 +189,31 @@ class Faces extends Tool {
   }
 }
 
-export function makeTools(editor) {
+/** Drags the border between the photo before and after. */
+class Compare extends Tool {
+  constructor(editor, show) {
+    super(editor);
+    this.show = show;
+  }
+
+  down(point) {
+    this.show(point.x / this.editor.picture.width);
+  }
+
+  move(point) {
+    this.down(point);
+  }
+}
+
+/** `compare` is told where the border between after and before lies, as a share of the width. */
+export function makeTools(editor, compare) {
   return {
     brush: new Brush(editor),
     eraser: new Eraser(editor),
     rectangle: new Rectangle(editor),
     lasso: new Lasso(editor),
     faces: new Faces(editor),
+    compare: new Compare(editor, compare),
     hand: new Tool(editor),
   };
 }

@@ -1,0 +1,94 @@
+"""What the routes of the API share: the service behind them, and errors turned into refusals."""
+
+# No `from __future__ import annotations`: FastAPI reads the annotations of these functions.
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, HTTPException, Request, UploadFile
+from starlette.concurrency import run_in_threadpool
+
+from aleph.errors import AlephError
+from aleph.web.engine import Engine, Fill
+from aleph.web.folder import PhotoFolder
+from aleph.web.jobs import Job, Jobs
+from aleph.web.limits import Limits
+from aleph.web.uploads import TooManyPixels, Uploads
+
+T = TypeVar("T")
+
+_DECODERS = 2
+"""Uploads decoded at once; each may take as much memory as the largest picture."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the API works with.
+
+    Attributes:
+        engine: Fills holes.
+        jobs: The queue in front of it.
+        limits: What clients may ask for.
+        uploads: Keeps what clients send.
+        photos: Photos to work through, None where there are none.
+        decoding: Held while an upload is decoded.
+    """
+
+    engine: Engine
+    jobs: Jobs[Fill]
+    limits: Limits
+    uploads: Uploads
+    photos: PhotoFolder | None = None
+    decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DECODERS))
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+TheService = Annotated[Service, Depends(_service)]
+"""A parameter of a route: the service of the application that it belongs to."""
+
+
+async def _photos(service: TheService) -> PhotoFolder:
+    if service.photos is None:
+        raise HTTPException(404, "the server was started without a folder of photos")
+    return service.photos
+
+
+ThePhotos = Annotated[PhotoFolder, Depends(_photos)]
+"""A parameter of a route: the folder of photos to work through."""
+
+
+async def _job(job_id: str, service: TheService) -> Job[Fill]:
+    job = service.jobs.get(job_id)
+    if job is None:
+        raise HTTPException(404, "there is no such job, or it was forgotten: fill again")
+    return job
+
+
+TheJob = Annotated[Job[Fill], Depends(_job)]
+"""A parameter of a route: the job that its path names."""
+
+
+async def refusing(work: Callable[[], T]) -> T:
+    """Work in a thread; an error that a user can cause becomes a refusal with its sentence."""
+    try:
+        return await run_in_threadpool(work)
+    except TooManyPixels as error:
+        raise HTTPException(413, str(error)) from None
+    except AlephError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+async def decoding(service: Service, work: Callable[..., T], *uploads: UploadFile) -> T:
+    """Call `work` with the bytes of uploads, when it is their turn to be decoded.
+
+    They are read only then, so that no more than two requests' uploads are in memory.
+    """
+    async with service.decoding:
+        data = [await upload.read() for upload in uploads]
+        return await refusing(lambda: work(*data))

@@ -1,0 +1,91 @@
+// Fills the selection, shows how far that has come, and keeps what comes out.
+
+import { Frame } from "./frames.js";
+import { readOptions } from "./options.js";
+import { $, plainWarnings } from "./panel.js";
+import { describe } from "./progress.js";
+import { search } from "./search.js";
+
+const SAME = 1e-7; // two fills whose losses differ by less are one
+
+export function makeFilling(app) {
+  const { editor, scene } = app;
+
+  async function fill(more = null) {
+    if (app.running || !editor.hasHole || editor.refused || (editor.fill && !more)) return;
+    const options = { ...readOptions(editor), ...(more ? varied(more) : {}) };
+    const mine = (app.running = new AbortController());
+    mine.seed = Number(options.seed);
+    app.begun();
+    editor.fill = null;
+    app.refresh();
+    app.moveFocus("#cancel");
+    await app.attempt(async () => {
+      try {
+        const found = await search(editor, options, mine.signal, (event) => {
+          if (app.running === mine) tell(event);
+        });
+        editor.fill = more?.fill ?? null;
+        finish(more, found, mine.seed);
+      } finally {
+        if (more) editor.fill ??= more.fill;
+        app.running = scene.previews = null;
+        app.refresh();
+        app.moveFocus(editor.fill ? "#candidates [aria-checked=true]" : "#fill");
+      }
+    });
+  }
+
+  /** Options that lead to other fills: one more, as the likeliest comes out again. */
+  function varied({ fill }) {
+    const count = Math.min(Number($("count").value) + 1, Number($("count").max));
+    return { seed: String(fill.seed + 1), candidates: String(count) };
+  }
+
+  function finish(more, { candidates, info }, seed) {
+    const before = more?.fill.candidates ?? [];
+    const known = before.map(({ loss }) => loss);
+    const isNew = ({ loss }) => loss === null || !known.some((other) => Math.abs(other - loss) < SAME);
+    const fresh = more ? candidates.filter(isNew).slice(0, Number($("count").value)) : candidates;
+    editor.format ??= info.format;
+    app.setCompare(1);
+    app.complain(plainWarnings(info));
+    if (!fresh.length) {
+      app.complain("No other variation was found: change the selection or the quality.");
+      editor.fill = { ...more.fill, seed };
+      return;
+    }
+    const generated = info.report?.regions?.generated;
+    const chosen = { candidates: [...before, ...fresh], taken: before.length, seed, generated };
+    editor.set({ fill: chosen, ...(editor.framed ? {} : { frames: framesOf(info) }) });
+    keep(fresh);
+  }
+
+  /** The frames in which a job was filled. */
+  function framesOf(info) {
+    const frames = info.frames.map((frame) => new Frame(frame));
+    return frames.filter(({ corners }) => !app.isWhole(corners));
+  }
+
+  /** Fetch all that belongs to the fills, so that they outlive the server. */
+  async function keep(candidates) {
+    async function* pieces() {
+      for (const candidate of candidates) yield await candidate.keep(editor.format);
+    }
+    // Where the server is gone meanwhile, what has come is kept.
+    await app.session.fetch(pieces()).catch(() => {});
+  }
+
+  function tell(event) {
+    if (event.state === "preview") {
+      scene.previews = event.previews;
+      return app.refresh();
+    }
+    const { words, share } = describe(event);
+    if (share === null) $("progress").removeAttribute("value");
+    else $("progress").value = share;
+    app.say(words);
+  }
+
+  return { fill: () => fill(), more: () => fill({ fill: editor.fill }) };
+}

@@ -1,0 +1,87 @@
+// Opens photos and masks; what was made of the photo before is asked about first.
+
+import * as api from "./api.js";
+import { ask } from "./dialog.js";
+import { readPicture } from "./files.js";
+import { maskPixels } from "./mask.js";
+
+const UNREADABLE = "This is no picture that can be read.";
+
+export function makeOpening(app, save) {
+  const { editor, view } = app;
+
+  /** Whether the photo that is open may be replaced. */
+  async function mayLeave() {
+    if (app.running) {
+      app.complain("Cancel what is being worked out first, or wait for it.");
+      return false;
+    }
+    if (!editor.picture || !editor.unsaved) return true;
+    const answers = [
+      ...(editor.savable ? [["save", "Download it first"]] : []),
+      ["leave", "Open without saving"],
+      ["stay", "Stay here"],
+    ];
+    const text = `What you did to ${editor.picture.name} was not downloaded. Opening another photo discards it.`;
+    const answer = await ask("Open another photo?", text, answers);
+    if (answer === "save") return Boolean(await save());
+    return answer === "leave";
+  }
+
+  /** Open a photo; returns whether that was done. */
+  async function open(blob, name = blob?.name ?? "picture.png") {
+    if (!blob || !(await mayLeave())) return false;
+    return app.attempt(async () => {
+      const picture = await readPicture(blob, name, app.offer).catch((error) => {
+        throw error instanceof api.Refusal ? error : new api.Refusal(UNREADABLE);
+      });
+      app.setCompare(1);
+      app.opened();
+      editor.open(picture);
+      view.show(picture.width, picture.height);
+      app.focusPicture();
+      check(picture);
+      return true;
+    });
+  }
+
+  /** Ask the server whether it will take this photo, before anyone has painted on it. */
+  async function check(picture) {
+    try {
+      const { format } = await api.check(picture.blob);
+      if (editor.picture === picture) editor.format = format;
+    } catch (error) {
+      // Without a server there is nothing to say yet.
+      if (editor.picture !== picture || !error.status || error.status >= 500) return;
+      editor.refused = error.message;
+      app.complain(error.message);
+      app.refresh();
+    }
+  }
+
+  async function openSample(name, image, mask) {
+    if (await open(image, name)) await app.attempt(() => useMask(mask, false));
+  }
+
+  async function openListed(name) {
+    const blob = await app.attempt(() => api.photo(name));
+    if (blob) await open(blob, name);
+  }
+
+  /** Select what is light in a picture; `made` says whether that is the user's own work. */
+  async function useMask(blob, made = true) {
+    const { width, height } = editor.picture;
+    const bitmap = await createImageBitmap(blob).catch(() => {
+      throw new api.Refusal("The mask is no picture that can be read.");
+    });
+    if (bitmap.width * height !== bitmap.height * width) {
+      throw new api.Refusal(
+        `The mask has ${bitmap.width}×${bitmap.height} pixels, the photo ${width}×${height}: they must have the same shape.`,
+      );
+    }
+    editor.noteMask(editor.mask.replace(maskPixels(bitmap, width, height)));
+    if (!made) editor.saved();
+  }
+
+  return { open, openSample, openListed, useMask };
+}

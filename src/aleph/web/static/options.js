@@ -1,0 +1,82 @@
+// The options: what the server offers, what was chosen, and that it is remembered.
+
+import { $ } from "./panel.js";
+import { Frame } from "./frames.js";
+
+const QUALITIES = {
+  fast: "Quick",
+  balanced: "Good",
+  thorough: "Best, takes longer",
+  yeh2017: "As in the paper of 2017, slow",
+};
+const NEARNESS = {
+  uniform: "all pixels alike",
+  box: "as in the paper of 2017",
+  inverse: "near pixels more",
+  "inverse-square": "near pixels much more",
+};
+const REMEMBERED = ["model", "preset", "weighting", "count", "seed", "show-frames", "size", "sensitivity"];
+const KEY = "options";
+
+/** List what the server offers, then choose what was chosen last. */
+export function showOffer(offer) {
+  const option = (value, text = value, chosen = false) => new Option(text, value, chosen, chosen);
+  $("model").replaceChildren(
+    ...offer.models.map(({ name, resolution, default: chosen }) =>
+      option(name, `${name} (${resolution} pixels)`, chosen),
+    ),
+  );
+  $("preset").replaceChildren(
+    ...offer.presets.map((name) => option(name, QUALITIES[name] ?? name, name === "balanced")),
+  );
+  $("weighting").append(
+    ...offer.weightings.map((name) => option(name, NEARNESS[name] ?? name.replace("-", " "))),
+  );
+  $("count").max = offer.max_candidates;
+  $("find-faces").hidden = !offer.frames;
+  Frame.eyes = offer.frame_eyes;
+  recall();
+}
+
+const value = (input) => (input.type === "checkbox" ? input.checked : input.value);
+
+function recall() {
+  const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+  for (const name of REMEMBERED.filter((one) => one in kept)) {
+    const input = $(name);
+    if (input.type === "checkbox") input.checked = kept[name];
+    else if (input.tagName !== "SELECT" || [...input.options].some((one) => one.value === kept[name])) {
+      input.value = kept[name];
+    }
+  }
+}
+
+/** Remember every choice from now on. */
+export function rememberOptions() {
+  for (const name of REMEMBERED) {
+    $(name).addEventListener("input", () => {
+      const all = REMEMBERED.map((one) => [one, value($(one))]);
+      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(all)));
+    });
+  }
+}
+
+/** The options as the API takes them. */
+export function readOptions(editor) {
+  const options = {
+    model: $("model").value,
+    preset: $("preset").value,
+    weighting: $("weighting").value,
+    candidates: String(clamped($("count"))),
+    seed: String(clamped($("seed"))),
+  };
+  if (!editor.framed) return options;
+  const numbers = ({ eyes }) => eyes.flatMap(({ x, y }) => [x.toFixed(2), y.toFixed(2)]);
+  return { ...options, eyes: editor.frames.map((frame) => numbers(frame).join(",")) };
+}
+
+function clamped(input) {
+  const wanted = Math.round(Number(input.value)) || 0;
+  input.value = Math.min(Math.max(wanted, Number(input.min)), Number(input.max));
+  return input.value;
+}
