@@ -151,8 +151,7 @@ class Inpainter:
             seed: Seed of the random starts, of the grain and of a generated mask; 0 by default.
             seeds: The same as a list of one, as `batch` takes it.
             on_step: Called with every `SearchStep`; what it raises ends the search.
-            on_frames: Called once before each search with the frame of each of its rows; with none
-                where no frame was found.
+            on_frames: Called once before each search with the frames of its rows; there may be none.
             on_piece: Called with the pixels continued so far and all; what it raises ends the fill.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
@@ -198,7 +197,6 @@ class Inpainter:
             images: Pictures of any sizes.
             masks: One per picture.
             preset: As for one picture, like all that is not named here, and the same for all.
-            candidates: Fills per picture.
             seed: One for all pictures; 0 by default.
             seeds: One per picture, in place of `seed`.
             on_step: Called with every `SearchStep`, once for each group searched together.
@@ -210,12 +208,12 @@ class Inpainter:
         Returns:
             One `Inpainting` per picture, in order. Raises and warns as for one picture.
         """
-        refined = self.model.refiner is not None
-        settings = resolve_settings(preset, self.model.config.kind, refined=refined, **overrides)
+        kind, refined = self.model.config.kind, self.model.refiner is not None
+        settings = resolve_settings(preset, kind, refined=refined, **overrides)
         seeds = _seeds(len(images), seed, seeds)
         _check_call(len(images), len(masks), seeds, candidates)
         request = read_request(frame, eyes)
-        note = step_size_note(preset, self.model.config.kind, settings)
+        note = step_size_note(preset, kind, settings)
         order = _Order(
             preset, settings, note, candidates, grain, outside, record, on_step, on_frames, on_piece
         )

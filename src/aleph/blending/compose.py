@@ -61,7 +61,7 @@ _FACE = ((0.5, 0.5), (0.4, 0.5))
 """Centre and half axes of the ellipse in a frame, in its sides, that is never copied elsewhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outside:
     """How that part of a hole is filled which no frame covers.
 

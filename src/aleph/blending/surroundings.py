@@ -58,7 +58,7 @@ _WINDOWS = 16
 """Windows that detail is taken from, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Around:
     """What the fill may look at, and how.
 

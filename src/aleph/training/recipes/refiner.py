@@ -58,7 +58,7 @@ _WARM_UP = 200
 """Steps over which the step size rises."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Batch:
     """Images, holes and guesses of one step.
 
