@@ -151,7 +151,7 @@ class Inpainter:
             seed: Seed of the random starts, of the grain and of a generated mask; 0 by default.
             seeds: The same as a list of one, as `batch` takes it.
             on_step: Called with every `SearchStep`; what it raises ends the search.
-            on_frames: Called once before each search with the frames of its rows; there may be none.
+            on_frames: Called once before each search with the frames of its rows; maybe none.
             on_piece: Called with the pixels continued so far and all; what it raises ends the fill.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
