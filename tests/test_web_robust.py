@@ -319,13 +319,13 @@ def test_the_report_is_worked_out_once(tiny: Inpainter, monkeypatch: pytest.Monk
 
     result = tiny(IMAGE, HOLE, steps=1)
     asked: list[int] = []
-    share = aleph.inpainting.generated_share
+    shares = aleph.inpainting.filled_shares
 
-    def counted(*given: object) -> float:
+    def counted(*given: object) -> object:
         asked.append(1)
-        return share(*given)
+        return shares(*given)
 
-    monkeypatch.setattr(aleph.inpainting, "generated_share", counted)
+    monkeypatch.setattr(aleph.inpainting, "filled_shares", counted)
     first = result.report()
     assert result.report() == first
     assert len(asked) == 1
@@ -409,6 +409,7 @@ def test_the_server_can_be_watched(tiny_folder: Path) -> None:
         assert client.get("healthz").status_code == client.get("readyz").status_code == 200
         assert client.get("metrics").status_code == 401
         assert client.post("api/v1/inpaint", files=FILES, headers=locked).status_code == 200
+        assert web.jobs.wait_idle(10)
         told = client.get("metrics", headers=locked).text
         assert 'aleph_jobs_finished_total{state="done"} 1.0' in told
         assert "aleph_jobs_waiting 0.0" in told

@@ -8,6 +8,7 @@ import math
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.config import Weighting
-from aleph.errors import InputError, ModelError, unknown_name
+from aleph.errors import (
+    FrameWarning,
+    InputError,
+    MaskWarning,
+    ModelError,
+    PhotoWarning,
+    unknown_name,
+)
 from aleph.frames.detect import Finder
 from aleph.frames.placement import Placement
 from aleph.masks.read import read_hole
@@ -203,20 +211,24 @@ class Engine:
         job.report("stage", stage="looking")
         photo, mask = upload.image(), upload.mask()
         previews = _Previews(job, photo.shape, self._interval)
-        inpainting = inpainter(
-            photo,
-            mask,
-            preset=options.preset,
-            candidates=options.candidates,
-            seed=options.seed,
-            on_step=previews,
-            on_piece=lambda done, total: job.check(),
-            record=True,
-            frame=_frame(options.frame),
-            eyes=[_numbers(eyes) for eyes in options.eyes or []],
-            on_frames=previews.place,
-            **options.overrides(),
-        )
+        with warnings.catch_warnings():
+            # The report tells the client; the server's log has no use for them.
+            for category in (FrameWarning, MaskWarning, PhotoWarning):
+                warnings.simplefilter("ignore", category)
+            inpainting = inpainter(
+                photo,
+                mask,
+                preset=options.preset,
+                candidates=options.candidates,
+                seed=options.seed,
+                on_step=previews,
+                on_piece=lambda done, total: job.check(),
+                record=True,
+                frame=_frame(options.frame),
+                eyes=[_numbers(eyes) for eyes in options.eyes or []],
+                on_frames=previews.place,
+                **options.overrides(),
+            )
         return Fill(inpainting, upload.format)
 
     def _named(self, name: str | None) -> Inpainter:
