@@ -199,3 +199,12 @@ def test_the_command_line_says_when_nothing_of_the_model_is_at_the_hole(
     assert outcome.err.count("\n") == 1
     assert "no face was found at the hole" in outcome.err
     assert (tmp_path / "out.png").exists()
+
+
+def test_a_fill_without_a_search_is_animated_too(tiny: Inpainter, tmp_path: Path) -> None:
+    image, hole = a_photo()
+    with pytest.warns(aleph.FrameWarning):
+        result = with_finder(tiny, finder())(image, hole, frame="face")
+    result.animate(tmp_path / "fill.gif")
+    with Image.open(tmp_path / "fill.gif") as animation:
+        assert animation.n_frames == 2

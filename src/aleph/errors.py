@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class AlephError(Exception):
@@ -52,12 +54,30 @@ class FrameWarning(UserWarning):
     """A photo in which no frame could be used, so that it was filled without the model."""
 
 
+_unwarned: ContextVar[bool] = ContextVar("unwarned", default=False)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Give no warnings of aleph's in this thread: for those who read them from the result.
+
+    `warnings.catch_warnings` changes the filters of all threads, and is undone by others of them.
+    """
+    token = _unwarned.set(True)
+    try:
+        yield
+    finally:
+        _unwarned.reset(token)
+
+
 def warn(sentence: str, category: type[Warning]) -> None:
-    """Warn at the caller's line: the nearest one outside aleph.
+    """Warn at the caller's line: the nearest one outside aleph; not within `unwarned`.
 
     `warnings.warn` would show a warning once for each line that it points at; this shows it every
     time, as another photo may be what it is about. The filters of `warnings` apply.
     """
+    if _unwarned.get():
+        return
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "aleph":
         frame = frame.f_back

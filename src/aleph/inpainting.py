@@ -252,12 +252,13 @@ class Inpainting:
         """Write the search as .gif, .webp or .mp4.
 
         Of a photo larger than 512 pixels the part around its frames is shown, at that size at most.
+        Where no frame was searched, the damaged photo and the filled one are shown.
 
         Raises:
             InputError: if the search was not recorded.
             OutputError: if the place cannot be written or the format is another.
         """
-        if self._recorded is None:
+        if self._recorded is None and self.frames_used:
             raise InputError("this search was not recorded: call with record=True to animate it")
         damaged, final = map(self._view.picture, (self.damaged, self.image))
         write_animation(search_timing(damaged, self.frames, final), path)

@@ -8,7 +8,6 @@ import math
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.config import Weighting
-from aleph.errors import (
-    FrameWarning,
-    InputError,
-    MaskWarning,
-    ModelError,
-    PhotoWarning,
-    unknown_name,
-)
+from aleph.errors import InputError, ModelError, unknown_name, unwarned
 from aleph.frames.detect import Finder
 from aleph.frames.placement import Placement
 from aleph.masks.read import read_hole
@@ -181,6 +173,18 @@ class Engine:
         names = [model["name"] for model in self.models()]
         if options.model is not None and options.model not in names:
             raise InputError(unknown_name("model", options.model, names))
+        if options.blending == "refined" and not self._holds_refiner(options.model):
+            raise InputError(
+                "this model has no refiner: choose paste, poisson or matern as blending"
+            )
+
+    def _holds_refiner(self, model: str | None) -> bool:
+        """Return whether a model, the default one if None, can blend by `refined`."""
+        from aleph.models.folder import read_config
+        from aleph.models.zoo import find_model
+
+        config = read_config(find_model(self._wanted(model)))
+        return config.refiner_width > 0
 
     def frames(self, photo: Photo, mask: Image.Image) -> list[FrameInfo]:
         """Find the faces that the hole of a photo touches, the surest first.
@@ -211,10 +215,7 @@ class Engine:
         job.report("stage", stage="looking")
         photo, mask = upload.image(), upload.mask()
         previews = _Previews(job, photo.shape, self._interval)
-        with warnings.catch_warnings():
-            # The report tells the client; the server's log has no use for them.
-            for category in (FrameWarning, MaskWarning, PhotoWarning):
-                warnings.simplefilter("ignore", category)
+        with unwarned():  # the report tells the client; the server's log has no use for them
             inpainting = inpainter(
                 photo,
                 mask,
@@ -244,13 +245,18 @@ class Engine:
         from aleph.inpainter import Inpainter
         from aleph.models.zoo import load_model
 
-        wanted = self.default_model if name in (None, Path(self.default_model).name) else str(name)
+        wanted = self._wanted(name)
         if wanted not in self._loaded:
             if len(self._loaded) >= _MODELS:
                 self._loaded.pop(next(iter(self._loaded)))
             model = load_model(wanted, self.device)
             self._loaded[wanted] = Inpainter(model, self._find_with(model.config.detector))
         return self._loaded[wanted]
+
+    def _wanted(self, name: str | None) -> str:
+        """Return the name or folder of a model; of the default one if None."""
+        default = self.default_model
+        return default if name in (None, Path(default).name) else str(name)
 
     def _find_with(self, detector: str) -> Finder | None:
         """Return what finds faces, loaded once for all models that name the same detector."""
