@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -122,6 +122,17 @@ def test_a_frame_is_found_whatever_its_size_and_tilt(truth: Placement) -> None:
     [found] = find_frames(BarFinder(), photo, hole)
     assert_near(found.placement, truth)
     assert found.score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("angle", [90, -80, 110])
+def test_a_frame_that_lies_is_found_lying(angle: float) -> None:
+    truth = Placement(300, 200, 97, angle)
+    photo = with_bar((400, 500), truth)
+    hole = dot(photo.shape[:2], 320, 210)
+    [found] = find_frames(BarFinder(), photo, hole)
+    turned = round((found.placement.angle - angle) / 180) * 180  # a bar looks alike upside down
+    assert_near(replace(found.placement, angle=found.placement.angle - turned), truth)
+    assert -180 <= found.placement.angle <= 180
 
 
 def test_the_frame_follows_the_photo() -> None:
@@ -457,6 +468,19 @@ def test_the_face_is_found_in_a_turned_and_scaled_portrait(
     side = float(np.hypot(*(corner[1] - corner[0])))
     truth = Placement(float(middle[0]), float(middle[1]), side, angle)
     assert_near(best(find_frames(shipped, photo, hole)), truth, NEAR)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_the_face_of_a_portrait_on_its_side_is_found_lying(
+    turns: int, shipped: LoadedDetector
+) -> None:
+    photo, hole = (np.rot90(x, -turns) for x in (astronaut(), torn((512, 512))))
+    found = best(find_frames(shipped, np.ascontiguousarray(photo), np.ascontiguousarray(hole)))
+    turned = PORTRAIT
+    for _ in range(turns):
+        turned = Placement(512 - turned.y, turned.x, turned.side, turned.angle + 90)
+    assert_near(found, turned, NEAR)
+    assert math.cos(math.radians(found.angle - 90 * turns)) > 0.8
 
 
 def test_a_face_cut_by_the_border_is_found(shipped: LoadedDetector) -> None:
