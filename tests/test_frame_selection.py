@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from aleph.frames.frame import frame_at
 from aleph.frames.placement import Placement
 from aleph.frames.request import FrameRequest, read_request
 from aleph.frames.select import FrameCandidate, largest_square, select_frames, variance_unexplained
-from helpers import TINY, noise
+from helpers import KINDS, TINY, noise
 
 HEIGHT, WIDTH = 60, 90
 
@@ -118,15 +119,40 @@ def test_a_square_photo_is_its_own_frame_where_a_face_fills_it_or_none_is_found(
 
 
 @pytest.mark.filterwarnings("ignore::aleph.MaskWarning")
-def test_a_small_square_photo_is_taken_for_a_crop_and_never_dropped() -> None:
+def test_a_small_square_photo_is_kept_as_a_crop_where_the_detector_says_so() -> None:
     side = 2 * TINY.resolution
     hole = np.zeros((side, side), bool)
     hole[: side // 2] = True
-    (chosen,) = select_frames(noise(side, side), hole, FrameRequest(), TINY, finder())
+    image, large = noise(side, side), np.pad(hole, 1)
+    filling = finder(Placement(side / 2 + 1, side / 2, side + 1, 2))
+    (chosen,) = select_frames(image, hole, FrameRequest(), TINY, filling)
     assert (chosen.how, chosen.limit) == ("whole", None)
-    large = np.pad(hole, 1)
-    (chosen,) = select_frames(noise(side + 2, side + 2), large, FrameRequest(), TINY, finder())
+    (chosen,) = select_frames(image, hole, FrameRequest(), TINY, finder())
     assert chosen.limit is not None
+    (chosen,) = select_frames(noise(side + 2, side + 2), large, FrameRequest(), TINY, filling)
+    assert chosen.limit is not None
+
+
+def test_a_square_that_a_smooth_surface_explains_as_well_is_dropped() -> None:
+    config = KINDS["amortised"]
+    side, hole = 32, np.zeros((32, 32), bool)
+    hole[8:24, 8:24] = True
+    ramp = np.linspace(60, 200, side)[:, None, None] + np.zeros((1, side, 3))
+    sky = np.rint(ramp + np.random.default_rng(0).normal(0, 4, ramp.shape)).astype(np.uint8)
+    (chosen,) = select_frames(sky, hole, FrameRequest(), config, finder())
+    size = (config.resolution, config.resolution)
+    small = cv2.resize(ramp.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    rough = small + np.random.default_rng(1).normal(0, 8, small.shape).astype(np.float32)
+    judged = chosen.judged(rough)
+    assert judged.unexplained is not None
+    assert judged.unexplained < 0.1  # of the variance, and yet the ramp itself is nearer
+    assert judged.dropped
+    flat = np.full((side, side, 3), 128, np.uint8)
+    (chosen,) = select_frames(flat, hole, FrameRequest(), config, finder())
+    assert chosen.judged(small * 0 + 131).dropped
+    face = noise(side, side)
+    (chosen,) = select_frames(face, hole, FrameRequest(), config, finder())
+    assert not chosen.judged(chosen.frame.pixels.astype(np.float32)).dropped
 
 
 def test_a_found_frame_of_which_too_little_is_known_is_left_out() -> None:

@@ -35,9 +35,13 @@ _LIKE_WHOLE = 0.12
 """Mean distance of the corners, in sides, up to which a frame in a square photo is all of it."""
 
 _CROP = 2
-"""A square photo of up to this many times the model's resolution, in which no other frame is found,
-is taken for a crop of an object of the model's class; it is never dropped, for half of it may be
-missing."""
+"""A square photo of up to this many times the model's resolution that is the detector's frame is a
+crop of an object of the model's class; it is never dropped, for half of it may be missing."""
+
+_UNDETECTED: dict[ModelKind, tuple[float, float]] = {"amortised": (0.30, 0.55)}
+"""The same limit for a square photo in which the detector finds nothing, and the largest fraction
+that G(ẑ) may leave unexplained of what a smooth surface leaves: sky, walls and cloth are as smooth
+as any image that a generator draws, a face is not."""
 
 _LEAST_KNOWN = 0.05
 """Share of a detected frame that must be known, so that the search can verify it."""
@@ -95,7 +99,7 @@ def select_frames(
         InputError: if a frame that the user gave, or the only one there is, has too little known;
             or if faces are to be found without a detector.
     """
-    resolution, limit = config.resolution, MOST_UNEXPLAINED.get(config.kind, 1.0)
+    resolution = config.resolution
     if request.eyes:
         return _given(pixels, hole, request.eyes, "eyes", resolution)
     if isinstance(request.frame, Placement):
@@ -111,24 +115,33 @@ def select_frames(
         square = largest_square(hole)
         how: How = "whole" if hole.shape[0] == hole.shape[1] else "square"
         return [FrameCandidate(frame_at(pixels, hole, square, resolution), how)]
-    return _detected(pixels, hole, request, resolution, limit, find)
+    return _detected(pixels, hole, request, config, find)
 
 
 def _detected(
-    pixels: Pixels, hole: Hole, request: FrameRequest, resolution: int, limit: float, find: Finder
+    pixels: Pixels, hole: Hole, request: FrameRequest, config: ModelConfig, find: Finder
 ) -> list[FrameCandidate]:
     """Return the detector's frames, or the whole of a square photo in which it finds no other."""
     tried = [(found.placement, found.score) for found in find(pixels, hole)]
-    detected = _tried(pixels, hole, tried, "detector", resolution, limit)
+    detected = _tried(pixels, hole, tried, "detector", config)
     if request.frame == "face" or hole.shape[0] != hole.shape[1]:
         return detected
     whole = largest_square(hole)
-    alike = any(_alike(chosen.frame.placement, whole) for chosen in detected)
+    alike = [chosen for chosen in detected if _alike(chosen.frame.placement, whole)]
     if detected and not alike:
         return detected
-    if len(hole) <= _CROP * resolution:
-        return [FrameCandidate(frame_whole(pixels, hole, resolution), "whole")]
-    return _tried(pixels, hole, [(whole, None)], "whole", resolution, limit)
+    if alike and len(hole) <= _CROP * config.resolution:
+        return [FrameCandidate(frame_whole(pixels, hole, config.resolution), "whole")]
+    tried = _tried(pixels, hole, [(whole, None)], "whole", config)
+    return tried if alike else [_undetected(candidate, config.kind) for candidate in tried]
+
+
+def _undetected(candidate: FrameCandidate, kind: ModelKind) -> FrameCandidate:
+    """Return a candidate with the limit for one that the detector knows nothing of."""
+    if kind not in _UNDETECTED:
+        return candidate
+    most, share = _UNDETECTED[kind]
+    return replace(candidate, limit=min(most, share * surface_unexplained(candidate.frame)))
 
 
 def _given(
@@ -143,14 +156,13 @@ def _tried(
     hole: Hole,
     places: Sequence[tuple[Placement, float | None]],
     how: How,
-    resolution: int,
-    limit: float,
+    config: ModelConfig,
 ) -> list[FrameCandidate]:
     """Return the frames that the hole touches and of which enough is known."""
-    tried = []
+    limit, tried = MOST_UNEXPLAINED.get(config.kind, 1.0), []
     for place, score in places:
         try:
-            frame = frame_at(pixels, hole, place, resolution)
+            frame = frame_at(pixels, hole, place, config.resolution)
         except InputError:
             continue
         if frame.touched and 1 - frame.hole.mean() >= _LEAST_KNOWN:
@@ -187,4 +199,18 @@ def variance_unexplained(frame: Frame, generated: NDArray[np.float32]) -> float:
     """
     known = frame.pixels[~frame.hole].astype(np.float64)
     missed = np.square(known - generated[~frame.hole]).mean()
+    return float(missed / max(np.square(known - known.mean(axis=0)).mean(), 1.0))
+
+
+def surface_unexplained(frame: Frame) -> float:
+    """Return the fraction of the known pixels' variance that a smooth surface leaves unexplained.
+
+    The surface is the quadratic in x and y that fits the known pixels best, colour by colour.
+    """
+    side = frame.resolution
+    y, x = (np.nonzero(~frame.hole)[axis] / side - 0.5 for axis in (0, 1))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    known = frame.pixels[~frame.hole].astype(np.float64)
+    fit = np.linalg.lstsq(terms, known, rcond=None)[0]
+    missed = np.square(known - terms @ fit).mean()
     return float(missed / max(np.square(known - known.mean(axis=0)).mean(), 1.0))
