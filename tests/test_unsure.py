@@ -42,7 +42,9 @@ def test_a_flat_square_stays_flat(side: int, shipped: Inpainter) -> None:
     assert np.abs(result.image.astype(int) - flat).max() <= 1
 
 
-@pytest.mark.parametrize(("name", "side"), [("brick", 96), ("grass", 128), ("gravel", 160), ("moon", 64)])
+@pytest.mark.parametrize(
+    ("name", "side"), [("brick", 96), ("grass", 128), ("gravel", 160), ("moon", 64)]
+)
 def test_no_face_is_painted_into_a_square_of_something_else(
     name: str, side: int, shipped: Inpainter
 ) -> None:

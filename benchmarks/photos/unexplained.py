@@ -10,12 +10,15 @@ of the faces. FACES are validation images, never those that are reported on.
 
 from __future__ import annotations
 
+import warnings
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
 from aleph.arrays import Pixels
+from aleph.errors import FrameWarning
 from aleph.frames.frame import frame_at
 from aleph.frames.placement import Placement
 from aleph.frames.select import variance_unexplained
@@ -70,6 +73,18 @@ def unexplained(inpainter: Inpainter, images: list[Pixels], preset: str) -> NDAr
     )
 
 
+def kept(inpainter: Inpainter, images: list[Pixels], preset: str) -> dict[str, float]:
+    """Return, for each mask, the share of pictures that are filled from a frame by `auto`."""
+    shares, side = {}, len(images[0])
+    for mask in MASKS:
+        holes = [named_hole(mask, (side, side), number) for number in range(len(images))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FrameWarning)
+            results = inpainter.batch(images, holes, preset=preset, grain=False)
+        shares[mask] = float(np.mean([bool(result.frames_used) for result in results]))
+    return shares
+
+
 def main() -> None:
     """Search, print."""
     parser = options_parser(__doc__, model="faces-128", images=48, preset="balanced", seed=5)
@@ -89,3 +104,6 @@ def main() -> None:
     limit = float(np.quantile(np.concatenate([found["faces"], found["6 % beside"]]), 0.98))
     dropped = float((found["no face"] > limit).mean())
     print(f"limit {limit:.2f} drops {dropped:.0%} of the squares without a face")
+    for name in ("faces", "no face"):
+        shares = kept(inpainter, sets[name], options.preset).items()
+        print(name, "kept by auto:", ", ".join(f"{mask} {share:.1%}" for mask, share in shares))

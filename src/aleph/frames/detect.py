@@ -131,9 +131,7 @@ def find_frames(
     return upright
 
 
-def _find_upright(
-    detect: Detect, image: Pixels, hole: Hole, threshold: float
-) -> list[Detection]:
+def _find_upright(detect: Detect, image: Pixels, hole: Hole, threshold: float) -> list[Detection]:
     """Find the frames that are tilted by less than `_STEEPEST`, best first."""
     pyramid = _Pyramid(image, hole)
     candidates: list[Detection] = []

@@ -132,8 +132,8 @@ def _detected(
         return detected
     if alike and len(hole) <= _CROP * config.resolution:
         return [FrameCandidate(frame_whole(pixels, hole, config.resolution), "whole")]
-    tried = _tried(pixels, hole, [(whole, None)], "whole", config)
-    return tried if alike else [_undetected(candidate, config.kind) for candidate in tried]
+    frames = _tried(pixels, hole, [(whole, None)], "whole", config)
+    return frames if alike else [_undetected(candidate, config.kind) for candidate in frames]
 
 
 def _undetected(candidate: FrameCandidate, kind: ModelKind) -> FrameCandidate:
