@@ -15,6 +15,7 @@ from aleph import __version__
 from aleph.errors import InputError, OutputError
 from aleph.folders import FolderOutcome, inpaint_folder
 from aleph.inpainter import Inpainter
+from aleph.manifest import Entry, Manifest
 from aleph.masks.read import Mask
 from conftest import RunCli
 from helpers import files_below, noise, some_hole, write_mask
@@ -245,13 +246,43 @@ def test_the_manifest_says_what_became_of_each_photo(folder: Path, tiny: Inpaint
     assert entry["made_of"]["mask"]["sha256"] == hashlib.sha256(mask).hexdigest()
 
 
+def test_a_photo_that_failed_once_is_filled_anew_when_it_can_be(
+    folder: Path, tiny: Inpainter
+) -> None:
+    fill(folder, tiny)
+    before = (folder / "out" / "a.png").read_bytes()
+    write_mask(np.zeros((20, 20), bool), folder / "masks" / "a.png")
+    assert list(fill(folder, tiny).failed) == ["a.png"]
+    assert (folder / "out" / "a.png").read_bytes() == before
+    write_mask(HOLE.T, folder / "masks" / "a.png")
+    assert fill(folder, tiny).filled == ["a.png"]
+    assert (folder / "out" / "a.png").read_bytes() != before
+
+
+def test_a_run_that_was_killed_while_it_wrote_does_not_take_its_result_for_somebody_elses(
+    folder: Path, tiny: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(folder, tiny)
+    write = Manifest.add
+
+    def killed(self: Manifest, entry: Entry) -> None:
+        if entry.state == "filled":
+            raise KeyboardInterrupt
+        write(self, entry)
+
+    monkeypatch.setattr(Manifest, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fill(folder, tiny, seed=5)  # a.png is written, but the manifest does not say so
+    monkeypatch.undo()
+    assert fill(folder, tiny, seed=5).filled == NAMES
+    assert fill(folder, tiny, seed=6).filled == NAMES
+
+
 def test_half_a_line_of_a_killed_run_is_passed_over(folder: Path, tiny: Inpainter) -> None:
     fill(folder, tiny)
     path = folder / "out.manifest.jsonl"
     path.write_text(path.read_text()[:-40])
     before = (folder / "out" / "c" / "d.tif").read_bytes()
-    assert fill(folder, tiny).skipped == NAMES  # nobody knows what it was made of: it is kept
-    (folder / "out" / "c" / "d.tif").unlink()
     assert fill(folder, tiny).filled == ["c/d.tif"]
     assert (folder / "out" / "c" / "d.tif").read_bytes() == before
     write_mask(HOLE.T, folder / "masks" / "c" / "d.png")

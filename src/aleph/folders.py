@@ -269,10 +269,11 @@ class _Run:
         if not job.target.exists():
             return True
         entry = self.manifest.entry(job.name)
-        if entry is None or entry.state != "filled" or self._is_same(job, entry):
+        unknown = entry is None or not (entry.files or entry.state == "begun")
+        if entry is None or unknown or (entry.state == "filled" and self._is_same(job, entry)):
             self.outcome.skipped.append(job.name)
             return False
-        if self._is_ours(job, entry):
+        if entry.state == "begun" or self._is_ours(job, entry):
             return True
         self.outcome.skipped.append(job.name)
         self.outcome.warned[job.name] = (
@@ -375,6 +376,7 @@ class _Run:
 
     def _write(self, damaged: _Damaged, result: Inpainting) -> None:
         job = damaged.job
+        self.manifest.add(Entry(job.name, "begun", self._order, files=self._known_files(job)))
         try:
             paths = result.save_all(job.target)
         except AlephError as error:
@@ -407,7 +409,12 @@ class _Run:
 
     def _fail(self, job: _Job, reason: str) -> None:
         self.outcome.failed[job.name] = reason
-        self.manifest.add(Entry(job.name, "failed", self._order, said=[reason]))
+        files = self._known_files(job)  # an earlier result is still there
+        self.manifest.add(Entry(job.name, "failed", self._order, files=files, said=[reason]))
+
+    def _known_files(self, job: _Job) -> dict[str, FileState]:
+        entry = self.manifest.entry(job.name)
+        return entry.files if entry else {}
 
 
 def _is_file_like(source: object) -> bool:

@@ -40,10 +40,12 @@ class Entry:
 
     Attributes:
         photo: Its name below the folder.
-        state: `filled` or `failed`.
+        state: `begun` (its result was about to be written when the run was killed), `filled` or
+            `failed`.
         order: Digest of all that was asked for: model, settings, seed, how the mask was read.
         made_of: The photo's file, and the mask's if it has one of its own, by `photo` and `mask`.
-        files: The files that were written, by their names below the folder of the results.
+        files: The files that were written, then or earlier, by their names below the folder of the
+            results.
         said: Warnings; or why it could not be filled.
         facts: What a reader may want to know: model, version, settings.
     """
