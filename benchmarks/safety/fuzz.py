@@ -11,6 +11,7 @@ goes on with a later one.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import sys
@@ -55,8 +56,10 @@ def work(pipe: Connection, seed: int, folder: str) -> None:
     """Try the mutants whose numbers come through a pipe; the process that does the trials."""
     trials = Trials(seed, Path(folder))
     trials.prepare()
+    gc.freeze()  # what is there from the beginning need not be looked through each time
     pipe.send(None)  # ready
     while (number := pipe.recv()) is not None:
+        gc.collect()  # else the garbage of the mutants before counts as memory of this one
         pipe.send(asdict(trials.run(number)))
 
 
