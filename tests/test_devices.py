@@ -61,7 +61,7 @@ def squares(config: ModelConfig, count: int) -> np.ndarray:
 
 
 def tensors_of(recipe: Recipe) -> dict[str, torch.Tensor]:
-    networks = {**recipe.networks, **{f"ema/{k}": v for k, v in recipe.averages.items()}}
+    networks = {**recipe.networks, **{f"ema/{k}": v for k, v in recipe.ema.items()}}
     return {f"{r}/{k}": v for r, n in networks.items() for k, v in n.state_dict().items()}
 
 

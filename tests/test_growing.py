@@ -38,8 +38,8 @@ def test_a_model_goes_on_with_the_very_weights_of_another(trained: Path) -> None
     for role, network in recipe.networks.items():
         for key, value in stored[role].state_dict().items():
             assert torch.equal(network.state_dict()[key], value)
-            if role in recipe.averages:
-                assert torch.equal(recipe.averages[role].state_dict()[key], value)
+            if role in recipe.ema:
+                assert torch.equal(recipe.ema[role].state_dict()[key], value)
 
 
 def test_a_grown_generator_shows_the_old_images_twice_as_large(trained: Path) -> None:

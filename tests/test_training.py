@@ -33,7 +33,7 @@ from aleph.training.export import export_run
 from aleph.training.loop import Devices, Outcome, train
 from aleph.training.recipes.amortised import _Codes, _unpaired_codes
 from aleph.training.recipes.dcgan import DCGANRecipe
-from aleph.training.recipes.ema import averaged_copy, decay_at, update_average
+from aleph.training.recipes.ema import decay_at, ema_copy, update_ema
 from aleph.training.run import create_run, extend_run, read_run
 from aleph.training.state import read_meta
 from aleph.training.step import Step
@@ -293,13 +293,13 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 
 def test_the_average_holds_the_buffers_as_well_as_the_weights() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    average = averaged_copy(network)
+    average = ema_copy(network)
     before = {key: value.clone() for key, value in average.state_dict().items()}
     network.train()
     network(torch.randn(8, 3, 5, 5) + 3)
     with torch.no_grad():
         network[0].weight.add_(1.0)
-    update_average(average, network, 0.75)
+    update_ema(average, network, 0.75)
     live = network.state_dict()
     for key, value in average.state_dict().items():
         if value.is_floating_point():
@@ -314,7 +314,7 @@ def test_the_average_holds_the_buffers_as_well_as_the_weights() -> None:
 
 def test_an_average_of_another_network_is_an_error() -> None:
     with pytest.raises(KeyError):
-        update_average(nn.Linear(2, 2), nn.Linear(2, 2, bias=False), 0.5)
+        update_ema(nn.Linear(2, 2), nn.Linear(2, 2, bias=False), 0.5)
 
 
 def test_a_weights_share_in_the_average_halves_in_its_half_life() -> None:

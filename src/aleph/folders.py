@@ -64,7 +64,7 @@ class FolderOutcome:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Listed:
     """A photo: its name below the folder, its file, where its result goes."""
 
     name: str
@@ -83,7 +83,7 @@ class _Job:
 class _Damaged:
     """A photo that was read, with its hole and the files that both come from."""
 
-    job: _Job
+    job: _Listed
     photo: Photo
     hole: Hole
     made_of: dict[str, FileState]
@@ -145,7 +145,7 @@ def inpaint_folder(
     return run.outcome
 
 
-def _plan(source: Path, mask: Mask, out: Path) -> list[_Job]:
+def _plan(source: Path, mask: Mask, out: Path) -> list[_Listed]:
     """List the photos and where their results go."""
     if not source.is_dir():
         raise InputError(f"'{source}' is no folder")
@@ -159,7 +159,7 @@ def _plan(source: Path, mask: Mask, out: Path) -> list[_Job]:
     names = sorted(pictures_below(source))
     if not names:
         raise InputError(f"there is no picture in the folder '{source}'")
-    jobs = [_Job(name.as_posix(), source / name, out / name) for name in names]
+    jobs = [_Listed(name.as_posix(), source / name, out / name) for name in names]
     if any(job.target.resolve().is_relative_to(source.resolve()) for job in jobs):
         raise OutputError(f"the results cannot go into '{source}': name another folder")
     try:
@@ -202,7 +202,7 @@ def _joined(mask: Mask) -> tuple[object, str]:
     return auto.joined, str(mask.source).removesuffix(auto.joined or "")
 
 
-def _pairing(mask: Mask) -> Callable[[_Job], Mask]:
+def _pairing(mask: Mask) -> Callable[[_Listed], Mask]:
     """Return what finds the mask of a photo."""
     source, before = _joined(mask)
     if not _is_folder(source):
@@ -212,7 +212,7 @@ def _pairing(mask: Mask) -> Callable[[_Job], Mask]:
     for name in sorted(pictures_below(folder)):
         found.setdefault(_key(name), []).append(name)
 
-    def pair(job: _Job) -> Mask:
+    def pair(job: _Listed) -> Mask:
         masks = found.get(_key(Path(job.name)), [])
         exact = [name for name in masks if name.with_suffix("") == Path(job.name).with_suffix("")]
         masks = exact or masks
@@ -244,7 +244,7 @@ class _Run:
 
     inpainter: Inpainter
     mask: Mask
-    pair: Callable[[_Job], Mask]
+    pair: Callable[[_Listed], Mask]
     manifest: Manifest
     out: Path
     seed: int
@@ -264,7 +264,7 @@ class _Run:
             }
         )
 
-    def is_waiting(self, job: _Job) -> bool:
+    def is_waiting(self, job: _Listed) -> bool:
         """Return whether a photo is to be filled; note it as skipped if not."""
         if not job.target.exists():
             return True
@@ -282,7 +282,7 @@ class _Run:
         )
         return False
 
-    def _is_same(self, job: _Job, entry: Entry) -> bool:
+    def _is_same(self, job: _Listed, entry: Entry) -> bool:
         """Return whether a photo would be filled now from what it was filled from then."""
         if entry.order != self._order:
             return False
@@ -294,7 +294,7 @@ class _Run:
             key: state.sha256 for key, state in entry.made_of.items()
         }
 
-    def _is_ours(self, job: _Job, entry: Entry) -> bool:
+    def _is_ours(self, job: _Listed, entry: Entry) -> bool:
         """Return whether a result is still what was written."""
         written = entry.files.get(job.target.relative_to(self.out).as_posix())
         try:
@@ -305,7 +305,7 @@ class _Run:
             return False
 
     @staticmethod
-    def _made_of(job: _Job, mask: Mask, before: Entry | None) -> dict[str, FileState]:
+    def _made_of(job: _Listed, mask: Mask, before: Entry | None) -> dict[str, FileState]:
         """Return the states of the files that a photo is filled from."""
         files = {"photo": job.source}
         source, _ = _joined(mask)
@@ -314,7 +314,7 @@ class _Run:
         known = before.made_of if before else {}
         return {key: file_state(path, known.get(key)) for key, path in files.items()}
 
-    def groups(self, jobs: Sequence[_Job]) -> Iterator[tuple[list[_Damaged], int]]:
+    def groups(self, jobs: Sequence[_Listed]) -> Iterator[tuple[list[_Damaged], int]]:
         """Read photos; yield groups to be searched together, and how many were looked at so far."""
         group: list[_Damaged] = []
         for number, job in enumerate(jobs, 1):
@@ -330,7 +330,7 @@ class _Run:
                 group = []
         yield group, len(jobs)
 
-    def _read(self, job: _Job) -> _Damaged:
+    def _read(self, job: _Listed) -> _Damaged:
         mask = self.pair(job)
         try:
             made_of = self._made_of(job, mask, self.manifest.entry(job.name))
@@ -394,7 +394,7 @@ class _Run:
             Entry(job.name, "filled", self._order, damaged.made_of, files, sentences, facts)
         )
 
-    def _copy(self, job: _Job, why: str) -> None:
+    def _copy(self, job: _Listed, why: str) -> None:
         """Copy a photo in which there is nothing to fill."""
         try:
             job.make_room()
@@ -407,12 +407,12 @@ class _Run:
         files = {job.target.relative_to(self.out).as_posix(): file_state(job.target)}
         self.manifest.add(Entry(job.name, "filled", self._order, made_of, files, [why]))
 
-    def _fail(self, job: _Job, reason: str) -> None:
+    def _fail(self, job: _Listed, reason: str) -> None:
         self.outcome.failed[job.name] = reason
         files = self._known_files(job)  # an earlier result is still there
         self.manifest.add(Entry(job.name, "failed", self._order, files=files, said=[reason]))
 
-    def _known_files(self, job: _Job) -> dict[str, FileState]:
+    def _known_files(self, job: _Listed) -> dict[str, FileState]:
         entry = self.manifest.entry(job.name)
         return entry.files if entry else {}
 

@@ -90,7 +90,7 @@ def run_tasks(
         yield outcome.result
 
 
-_Job = tuple[Task, NDArray[np.uint8], list[str]]
+_WithImages = tuple[Task, NDArray[np.uint8], list[str]]
 """A task, its images and their names."""
 
 
@@ -98,7 +98,7 @@ def _names(inputs: Inputs, task: Task) -> list[str]:
     return [source.basename for source in inputs.sources[task.first : task.last]]
 
 
-def _runner(plan: EvaluationPlan, folder: Path, device: str) -> Callable[[_Job], list[Row]]:
+def _runner(plan: EvaluationPlan, folder: Path, device: str) -> Callable[[_WithImages], list[Row]]:
     """Return what does a job; called once in every worker."""
     runner = Runner(plan, folder, device)
     return lambda job: runner(*job)

@@ -28,7 +28,7 @@ from aleph.training.recipes.amortised import AmortisedRecipe
 from aleph.training.recipes.damage import DamageRecipe
 from aleph.training.recipes.dcgan import DCGANRecipe
 from aleph.training.recipes.detector import DetectorRecipe
-from aleph.training.recipes.ema import decay_at, update_average
+from aleph.training.recipes.ema import decay_at, update_ema
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.recipes.refiner import RefinerRecipe
 from aleph.training.recipes.warm_start import start_from
@@ -265,8 +265,8 @@ class _Loop:
         half_life = self.config.average_half_life
         # The initial weights of a warm start are good, so the average needs no ramp-up.
         decay = decay_at(math.inf if self.run.init else done * size, size, half_life)
-        for role, average in self.recipe.averages.items():
-            update_average(average, self.recipe.networks[role], decay)
+        for role, average in self.recipe.ema.items():
+            update_ema(average, self.recipe.networks[role], decay)
         return losses
 
     def save(self, done: int) -> None:

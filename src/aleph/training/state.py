@@ -20,7 +20,7 @@ STATE = "state.safetensors"
 
 def _modules(trained: Recipe) -> dict[str, nn.Module]:
     networks = {f"network/{role}": m for role, m in trained.networks.items()}
-    return networks | {f"average/{role}": m for role, m in trained.averages.items()}
+    return networks | {f"average/{role}": m for role, m in trained.ema.items()}
 
 
 def _tensors(trained: Recipe) -> dict[str, Tensor]:

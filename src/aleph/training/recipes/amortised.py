@@ -80,7 +80,7 @@ class _Codes:
 class AmortisedRecipe(Recipe):
     """Encoder and generator, trained to reconstruct images, and their discriminator."""
 
-    averaged = ("generator", "encoder")
+    ema_roles = ("generator", "encoder")
     beta2 = 0.99
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
@@ -183,7 +183,7 @@ class AmortisedRecipe(Recipe):
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
         """Return rows of 8: damaged, from the mean, twice from a sample, four rows of the prior."""
-        generator, encoder = self.averages["generator"], self.averages["encoder"]
+        generator, encoder = self.ema["generator"], self.ema["encoder"]
         real = real[:: max(1, len(real) // 8)][:8]
         holes = draw_holes(len(real), self.model.resolution, np.random.default_rng(0))
         hole = torch.from_numpy(holes[:, None]).to(real.device)
@@ -198,7 +198,7 @@ class AmortisedRecipe(Recipe):
 
     def export(self) -> dict[str, nn.Module]:
         """Return the networks of the exported model, in inference mode."""
-        return {**self.averages, "discriminator": self.networks["discriminator"].eval()}
+        return {**self.ema, "discriminator": self.networks["discriminator"].eval()}
 
 
 def _unpaired_codes(codes: _Codes, whole: Tensor, step: Step) -> Tensor:

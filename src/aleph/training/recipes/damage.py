@@ -36,7 +36,7 @@ _WARM = 200
 class DamageRecipe(Recipe):
     """The damage finder, trained on pictures that are damaged afresh for every step."""
 
-    averaged = ("damage",)
+    ema_roles = ("damage",)
     beta2 = 0.99
 
     def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
@@ -87,7 +87,7 @@ class DamageRecipe(Recipe):
         """Return 32 samples in pairs: damage in red, beside it the probability that was found."""
         samples = self._samples(to_pixels(real[:32]), np.random.default_rng(0))
         image, _ = _tensors(samples)
-        found = self.averages["damage"](image.to(real.device)).float().sigmoid()[:, 0].cpu().numpy()
+        found = self.ema["damage"](image.to(real.device)).float().sigmoid()[:, 0].cpu().numpy()
         shown: list[Pixels] = []
         for sample, probability in zip(samples, found, strict=True):
             marked = sample.image.copy()
@@ -98,7 +98,7 @@ class DamageRecipe(Recipe):
 
     def export(self) -> dict[str, nn.Module]:
         """Return the network to ship, in inference mode."""
-        return dict(self.averages)
+        return dict(self.ema)
 
 
 def _tensors(samples: list[Damaged]) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ def sample_prior(config: ModelConfig, count: int, random: torch.Generator) -> Te
 class DCGANRecipe(Recipe):
     """Generator and discriminator, trained against each other."""
 
-    averaged = ("generator",)
+    ema_roles = ("generator",)
     beta2 = 0.999
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
@@ -57,12 +57,12 @@ class DCGANRecipe(Recipe):
     def preview(self, real: Tensor) -> Tensor:
         """Return 64 samples of the averaged generator from the same codes at every call."""
         random = torch.Generator(real.device).manual_seed(0)
-        samples: Tensor = self.averages["generator"](sample_prior(self.model, 64, random))
+        samples: Tensor = self.ema["generator"](sample_prior(self.model, 64, random))
         return samples
 
     def export(self) -> dict[str, nn.Module]:
         """Return the networks of the exported model, with batch statistics measured anew."""
-        generator = self.averages["generator"]
+        generator = self.ema["generator"]
         assert isinstance(generator, DCGANGenerator)
         random = torch.Generator(next(generator.parameters()).device).manual_seed(0)
         latents = [sample_prior(self.model, 250, random) for _ in range(16)]

@@ -65,7 +65,7 @@ class Targets:
 class DetectorRecipe(Recipe):
     """The detector, trained on scenes that are composed anew for every step."""
 
-    averaged = ("detector",)
+    ema_roles = ("detector",)
     beta2 = 0.99
 
     def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
@@ -103,7 +103,7 @@ class DetectorRecipe(Recipe):
     def preview(self, real: Tensor) -> Tensor:
         """Return 36 scenes, objects framed in green and what the network finds in magenta."""
         scenes = self._compose(to_pixels(real[:36]), np.random.default_rng(0))
-        output = self.averages["detector"](_inputs(scenes).to(real.device))
+        output = self.ema["detector"](_inputs(scenes).to(real.device))
         scores, frames = decode(output, self.model.resolution)
         peaks = scores == functional.max_pool2d(scores, 3, 1, 1)
         shown = (peaks & (scores > _SHOWN)).cpu().numpy()
@@ -112,7 +112,7 @@ class DetectorRecipe(Recipe):
 
     def export(self) -> dict[str, nn.Module]:
         """Return the network of the exported model, in inference mode."""
-        return dict(self.averages)
+        return dict(self.ema)
 
 
 def _inputs(scenes: list[Scene]) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 
-def averaged_copy(network: nn.Module) -> nn.Module:
-    """Return a frozen copy in inference mode, to be updated by `update_average`."""
+def ema_copy(network: nn.Module) -> nn.Module:
+    """Return a frozen copy in inference mode, to be updated by `update_ema`."""
     average = copy.deepcopy(network).eval()
     return average.requires_grad_(False)
 
@@ -28,7 +28,7 @@ def decay_at(images_seen: float, batch_size: int, half_life: int) -> float:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Update the average of all weights and floating-point buffers; copy all other buffers."""
     old, new = average.state_dict(), network.state_dict()
     if old.keys() != new.keys():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aleph.models.config import ModelConfig
 from aleph.models.networks import build_networks
 from aleph.training.config import TrainConfig
-from aleph.training.recipes.ema import averaged_copy
+from aleph.training.recipes.ema import ema_copy
 from aleph.training.step import Step
 
 
@@ -19,15 +19,15 @@ class Recipe(ABC):
     """The networks and optimizers of a kind of model; subclasses implement its training step.
 
     Attributes:
-        averaged: Roles of the networks of which the exponential moving average (EMA) of the weights
-            is kept; it is what is exported.
+        ema_roles: Roles of the networks of which the exponential moving average (EMA) of the
+            weights is kept; it is what is exported.
         beta2: Adam's decay of the second moment.
         networks: Trained networks by role.
-        averages: Networks with the EMA of the weights, by role.
+        ema: Networks with the EMA of the weights, by role.
         optimizers: Optimizers by the role of the network that they train.
     """
 
-    averaged: ClassVar[tuple[str, ...]]
+    ema_roles: ClassVar[tuple[str, ...]]
     beta2: ClassVar[float]
 
     def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
@@ -37,7 +37,7 @@ class Recipe(ABC):
             role: network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for role, network in build_networks(model).items()
         }
-        self.averages = {role: averaged_copy(self.networks[role]) for role in self.averaged}
+        self.ema = {role: ema_copy(self.networks[role]) for role in self.ema_roles}
         betas = (config.beta1, self.beta2)
         self.optimizers = {
             role: torch.optim.Adam(network.parameters(), config.learning_rate, betas)

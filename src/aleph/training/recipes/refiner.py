@@ -34,7 +34,7 @@ from aleph.training.recipes.patch_critic import (
     filled_share,
 )
 from aleph.training.recipes.recipe import Recipe
-from aleph.training.samples.degradation import photographed
+from aleph.training.samples.degradation import degraded
 from aleph.training.samples.holes import draw_holes
 from aleph.training.step import Step
 
@@ -80,7 +80,7 @@ class _Batch:
 class RefinerRecipe(Recipe):
     """The refiner, trained to rebuild, then also against a discriminator."""
 
-    averaged = ("refiner",)
+    ema_roles = ("refiner",)
     beta2 = 0.99
 
     def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
@@ -211,7 +211,7 @@ class RefinerRecipe(Recipe):
         guess = _softened(self.networks["generator"](mean), hole, sides)
         kappa = FORGETTING / real.shape[2]
         start, _ = begin(real, hole, guess, kappa)
-        fill = self.averages["refiner"](real, hole, guess, kappa)
+        fill = self.ema["refiner"](real, hole, guess, kappa)
         columns = torch.stack([real.masked_fill(hole, 0.0), start, fill, real])
         rows = columns.reshape(4, -1, width, *real.shape[1:]).transpose(0, 1)
         return rows.flatten(0, 2)
@@ -219,7 +219,7 @@ class RefinerRecipe(Recipe):
     def export(self) -> dict[str, nn.Module]:
         """Return the whole model, in inference mode."""
         roles = ("generator", "discriminator", "encoder")
-        return {**{role: self.networks[role] for role in roles}, **self.averages}
+        return {**{role: self.networks[role] for role in roles}, **self.ema}
 
 
 def _aged(real: Tensor, rng: np.random.Generator) -> Tensor:
@@ -228,7 +228,7 @@ def _aged(real: Tensor, rng: np.random.Generator) -> Tensor:
     if not len(chosen):
         return real
     pixels = to_pixels(real[chosen]).astype(np.float32)
-    aged = np.stack([photographed(image, rng) for image in pixels])
+    aged = np.stack([degraded(image, rng) for image in pixels])
     real = real.clone()
     real[chosen] = to_tensor(aged).to(real)
     return real

@@ -61,7 +61,7 @@ def start_from(
             _copy(networks[role], network, doublings, name)
     if images is not None and doublings == 0 and config.kind == "amortised":
         whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
-    for role, average in trained.averages.items():
+    for role, average in trained.ema.items():
         average.load_state_dict(trained.networks[role].state_dict())
 
 

@@ -21,7 +21,7 @@ def tinted(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
     return image * gain + (128 * (1 - gain) + shift)
 
 
-def photographed(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
+def degraded(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
     """Return a picture as an ordinary or an old photograph might show it.
 
     Args:

@@ -17,7 +17,7 @@ from aleph.arrays import Hole, Pixels
 from aleph.frames.placement import Placement
 from aleph.training.samples.backgrounds import Backdrops, Texture, blow_up
 from aleph.training.samples.damage import draw_damage
-from aleph.training.samples.degradation import photographed, tinted
+from aleph.training.samples.degradation import degraded, tinted
 
 SMALLEST, LARGEST = 0.62, 1.6
 """Sides of the frames in scenes, as shares of the model's resolution: more than an octave, so that
@@ -93,7 +93,7 @@ class Composer:
             else:
                 patch, placement = self._decoy(patch, placement, images, rng)
             _paste(canvas, owner, number, patch, placement, rng)
-        picture = photographed(canvas, rng)
+        picture = degraded(canvas, rng)
         hole = draw_damage(self.side, placements, rng)
         # Missing pixels beside known ones count as visible, as an object under scattered ones is.
         nothing = cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
