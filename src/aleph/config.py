@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from aleph.errors import InputError, shown, unknown_name
 
-ModelKind = Literal["dcgan", "amortised", "detector", "damage"]
+ModelKind = Literal["dcgan", "amortised", "detector", "damage", "surroundings"]
 Prior = Literal["uniform", "normal"]
 Weighting = Literal["uniform", "box", "inverse", "inverse-square"]
 Norm = Literal["l1", "l2"]

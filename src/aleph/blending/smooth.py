@@ -12,10 +12,10 @@ from aleph.frames.frame import KNOWN_SHARE
 _MOST_PIXELS = 1 << 18
 """Pixels to which a rectangle is shrunk, at most."""
 
-_LEAST_FACTOR = 8
+LEAST_FACTOR = 8
 """Factor by which a rectangle is shrunk, at least."""
 
-_MEMORY = 1.25
+MEMORY = 1.25
 """1/κ of the blend that carries the finer detail over, in pixels of the shrunk rectangle."""
 
 
@@ -32,7 +32,7 @@ class SmoothFill:
     def __init__(self, pixels: Pixels, hole: Hole, rectangle: Region) -> None:
         self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
         height, width = (span.stop - span.start for span in rectangle)
-        least = max(_LEAST_FACTOR, int(np.ceil(np.sqrt(height * width / _MOST_PIXELS))))
+        least = max(LEAST_FACTOR, int(np.ceil(np.sqrt(height * width / _MOST_PIXELS))))
         self.factor = min(max(1, min(height, width) // 4), least)
         mean, share = shrunk(pixels, hole, rectangle, self.factor)
         small = rounded(mean)
@@ -64,5 +64,5 @@ def carried_over(pixels: Pixels, hole: Hole, guess: Floats, factor: int) -> Pixe
         guess: float32 (H, W, 3).
         factor: By which the guess was enlarged.
     """
-    side = FORGETTING * _MEMORY * factor
+    side = FORGETTING * MEMORY * factor
     return Blender(hole, "matern", FORGETTING, side, softening=0.0)(pixels, guess)

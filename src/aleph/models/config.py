@@ -25,9 +25,11 @@ class ModelConfig(Serialisable):
     Attributes:
         kind: Family of the networks. A `detector` fills nothing: it finds where frames lie, has no
             latent code, and is built from `resolution`, `encoder_width` and `maximum_width` alone.
-            Nor does a finder of `damage`, which is built from the same.
+            Nor does a finder of `damage`, which is built from the same. A model of `surroundings`
+            is a refiner alone, for what no frame covers.
         resolution: Side of the square frame in pixels; a power of two. A detector is trained on
-            frames of this size, a finder of damage on parts of photographs.
+            frames of this size; finders of damage and models of surroundings on parts of
+            photographs.
         latent_dim: Length of the latent code z.
         prior: Distribution that z was drawn from in training: `uniform` on [−1, 1], or `normal`.
         generator_width: Channels of the generator's last hidden layer.
@@ -60,10 +62,11 @@ class ModelConfig(Serialisable):
         )
         names = ("latent_dim", "generator_width", "discriminator_width")
         self._check_range(names, self.fills)
-        self._check_range(("encoder_width", "maximum_width"), self.kind != "dcgan")
-        self._check_range(("refiner_width",), False)
+        encodes = self.kind not in ("dcgan", "surroundings")
+        self._check_range(("encoder_width", "maximum_width"), encodes)
+        self._check_range(("refiner_width",), self.kind == "surroundings")
         require(
-            not self.refiner_width or self.kind == "amortised",
+            not self.refiner_width or self.kind in ("amortised", "surroundings"),
             f"a model of kind '{self.kind}' has no refiner: refiner_width must be 0",
         )
 
@@ -79,13 +82,18 @@ class ModelConfig(Serialisable):
     @property
     def fills(self) -> bool:
         """Whether such a model fills holes: it has a latent code and a generator."""
-        return self.kind not in ("detector", "damage")
+        return self.kind in ("dcgan", "amortised")
+
+    @property
+    def of_photographs(self) -> bool:
+        """Whether it is trained on parts of photographs, and works at any resolution."""
+        return self.kind in ("damage", "surroundings")
 
     @property
     def image_resolution(self) -> int:
-        """Side of the images to train on: a detector's scenes enlarge frames up to twice, and a
-        finder of damage sees parts of photographs."""
-        if self.kind == "damage":
+        """Side of the images to train on: a detector's scenes enlarge frames up to twice, and
+        parts are cut out of photographs."""
+        if self.of_photographs:
             return max(320, self.resolution)
         return self.resolution * (2 if self.kind == "detector" else 1)
 
@@ -125,5 +133,14 @@ class ModelConfig(Serialisable):
                 "discriminator_width": 0,
                 "encoder_width": 24,
                 "maximum_width": 128,
+            }
+        elif kind == "surroundings":
+            usual = {
+                "resolution": 128,
+                "latent_dim": 0,
+                "prior": "normal",
+                "generator_width": 0,
+                "discriminator_width": 32,
+                "refiner_width": REFINER_WIDTH,
             }
         return cls(kind=kind, **{**usual, **given})  # type: ignore[arg-type]

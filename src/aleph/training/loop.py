@@ -31,6 +31,7 @@ from aleph.training.recipes.detector import DetectorRecipe
 from aleph.training.recipes.ema import decay_at, update_ema
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.recipes.refiner import RefinerRecipe
+from aleph.training.recipes.surroundings import SurroundingsRecipe
 from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import Run, open_images, prepare_images, split_data, write_run
 from aleph.training.state import load_state, save_state
@@ -49,6 +50,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "amortised": AmortisedRecipe,
     "detector": DetectorRecipe,
     "damage": DamageRecipe,
+    "surroundings": SurroundingsRecipe,
 }
 
 

@@ -196,7 +196,7 @@ def split_data(run: Run) -> Split:
     """
     partition = read_partition(Path(run.partition)) if run.partition else None
     sources = find_sources(run.data)
-    if run.model.kind == "damage":  # by name, so that measuring finds them again without the run
+    if run.model.of_photographs:  # by name, so that measuring finds them again without the run
         held_out = [s for s in sources if is_held_out(s.basename)]
         split = Split([s for s in sources if not is_held_out(s.basename)], held_out)
     else:

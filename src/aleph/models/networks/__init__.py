@@ -41,11 +41,16 @@ def _damage(config: ModelConfig) -> dict[str, nn.Module]:
     return {"damage": DamageNetwork(config.encoder_width, config.maximum_width)}
 
 
+def _surroundings(config: ModelConfig) -> dict[str, nn.Module]:
+    return {"refiner": Refiner(config.refiner_width)}
+
+
 _BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
     "dcgan": _dcgan,
     "amortised": _amortised,
     "detector": _detector,
     "damage": _damage,
+    "surroundings": _surroundings,
 }
 
 
@@ -53,7 +58,8 @@ def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     """Build the networks of a model, by role.
 
     A model that fills has a `generator`, a `discriminator` and perhaps an `encoder` and a
-    `refiner`; a detector has its `detector` alone, and a finder of damage its `damage`.
+    `refiner`; a detector has its `detector` alone, a finder of damage its `damage`, and a model of
+    surroundings its `refiner`.
 
     Weights are drawn from torch's global generator.
     """

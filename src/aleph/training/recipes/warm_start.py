@@ -52,7 +52,7 @@ def start_from(
     source, networks = load_networks(find_model(name))
     _check_fit(source, config, name)
     doublings = int(math.log2(config.resolution / source.resolution))
-    if config.kind == "damage":  # its network is the same at every resolution
+    if config.of_photographs:  # the network is the same at every resolution
         doublings = 0
     if refiner_of is not None:
         networks["refiner"] = _refiner_of(refiner_of)
@@ -76,7 +76,7 @@ def _check_fit(source: ModelConfig, config: ModelConfig, name: str) -> None:
             f"'{name}' is of kind '{source.kind}': a model of kind '{config.kind}' can start only "
             "from one of its own kind"
         )
-    if source.resolution == config.resolution or config.kind == "damage":
+    if source.resolution == config.resolution or config.of_photographs:
         return
     sizes = f"'{name}' is at {source.resolution} pixels, the new model at {config.resolution}"
     if config.kind not in GROWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,3 +62,30 @@ def draw_holes(count: int, resolution: int, rng: np.random.Generator) -> NDArray
     shape = (resolution, resolution)
     holes = [draws[kind](shape, rng) for kind in rng.choice(len(draws), count, p=shares)]
     return np.stack([np.zeros(shape, bool) if hole.all() else hole for hole in holes])
+
+
+def draw_small_hole(side: int, rng: np.random.Generator) -> Hole:
+    """Draw a hole of which every pixel is near a known one: boolean (side, side), never empty.
+
+    It consists of winding strokes of 1 to 14 pixels, of discs, or of single pixels.
+    """
+    kind = rng.random()
+    if kind < 0.08:
+        return np.asarray(rng.random((side, side)) < rng.uniform(0.1, 0.6))
+    canvas = np.zeros((side, side), np.uint8)
+    if kind < 0.3:
+        for _ in range(int(rng.integers(1, 8))):
+            x, y = rng.integers(0, side, 2).tolist()
+            cv2.circle(canvas, (x, y), int(rng.integers(1, 15)), 1, -1)
+        return canvas.astype(bool)
+    for _ in range(int(rng.integers(1, 7))):
+        points = [rng.uniform(0, side, 2)]
+        turn, thickness = rng.uniform(0, 2 * np.pi), int(rng.integers(1, 15))
+        for _ in range(int(rng.integers(2, 9))):
+            turn += rng.normal(0, 0.6)
+            step = side * rng.uniform(0.06, 0.2) * np.array([np.cos(turn), np.sin(turn)])
+            points.append(points[-1] + step)
+        cv2.polylines(canvas, [np.rint(points).astype(np.int32)], False, 1, thickness)
+    if not canvas.any():
+        canvas[side // 2, side // 2] = 1
+    return canvas.astype(bool)
