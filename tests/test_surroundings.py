@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from aleph.arrays import Hole, Pixels
+from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending import surroundings
 from aleph.blending.compose import Outside, compose, filled_shares
+from aleph.blending.refine import Refine
 from aleph.blending.surroundings import Around, fill_surroundings
 from aleph.blending.texture import DetailSource, continue_texture, texture_available
 from aleph.frames.frame import frame_at
 from aleph.frames.placement import Placement
+from aleph.models.zoo import load_surroundings_model
 from helpers import noise
 
 needs_texture = pytest.mark.skipif(not texture_available(), reason="PyPatchMatch is not there")
@@ -22,10 +25,23 @@ def nothing(hole: Hole) -> Around:
     return Around(np.zeros_like(hole), np.zeros_like(hole))
 
 
-def filled(pixels: Pixels, hole: Hole, around: Around | None = None, seed: int = 0) -> Pixels:
+def filled(
+    pixels: Pixels,
+    hole: Hole,
+    around: Around | None = None,
+    seed: int = 0,
+    refine: Refine | None = None,
+) -> Pixels:
     fill = np.array(pixels)
-    fill_surroundings(fill, hole, around or nothing(hole), seed=seed)
+    fill_surroundings(fill, hole, around or nothing(hole), seed=seed, refine=refine)
     return fill
+
+
+def red(image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+    """A refiner that fills everything with red."""
+    assert image.shape == guess.shape == (*hole.shape, 3)
+    assert 0 < kappa < 1
+    return np.where(hole[:, :, None], np.float32([200, 0, 0]), image).astype(np.float32)
 
 
 def stripes(height: int, width: int, period: int = 8) -> Pixels:
@@ -176,3 +192,59 @@ def test_what_frames_show_is_continued_but_the_face_in_it_is_not_copied() -> Non
     shares = filled_shares(hole, [frame])
     assert shares.generated + shares.continued == pytest.approx(1)
     assert 0 < shares.guessed < shares.continued
+
+
+def test_thin_damage_is_filled_by_the_refiner_alone() -> None:
+    image = stripes(60, 90)
+    hole = np.zeros((60, 90), bool)
+    hole[:, 40:48] = True
+    fill = filled(image, hole, refine=red)
+    assert (fill[hole] == [200, 0, 0]).all()
+    assert np.array_equal(fill[~hole], image[~hole])
+
+
+@needs_texture
+def test_the_middle_of_a_wide_hole_is_texture_and_its_rim_is_the_refiners() -> None:
+    image, hole = stripes(120, 120), disc(120, 120, 30)
+    fill = filled(image, hole, refine=red).astype(float)
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    redness = fill[:, :, 0] - fill[:, :, 1]
+    assert redness[hole & (depth < 2)].mean() > redness[depth > 20].mean() + 30
+    assert fill[depth > 20].std() > 40
+
+
+@needs_texture
+def test_a_thin_crack_that_ends_in_a_wide_hole_is_filled_as_well() -> None:
+    image, hole = noise(120, 160), disc(120, 160, 25)
+    hole[58:62, :] = True
+    fill = filled(image, hole, refine=red)
+    assert (fill[58:62, :40] == [200, 0, 0]).all()
+    assert (fill[hole] != image[hole]).any(axis=-1).mean() > 0.95
+    assert np.array_equal(fill[~hole], image[~hole])
+
+
+def test_the_refiner_is_told_what_lies_under_transparent_pixels_is_missing() -> None:
+    image, hole = noise(40, 40), np.zeros((40, 40), bool)
+    hole[:, 18:22] = True
+    around = nothing(hole)
+    around.unseen[:, 22:30] = True
+    seen: list[Hole] = []
+
+    def refine(image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+        seen.append(hole.copy())
+        return red(image, hole, guess, kappa)
+
+    fill = filled(image, hole, around, refine=refine)
+    assert all(mask[:, 18:30].all() for mask in seen)
+    assert np.array_equal(fill[:, 22:], image[:, 22:])
+
+
+@settings(max_examples=20, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 99))
+def test_the_shipped_refiner_fills_photos_of_any_size(height: int, width: int, seed: int) -> None:
+    image = noise(height, width)
+    hole = np.random.default_rng(seed).random((height, width)) < 0.3
+    if hole.all():
+        return
+    fill = filled(image, hole, refine=load_surroundings_model(device="cpu").refine)
+    assert np.array_equal(fill[~hole], image[~hole])

@@ -28,8 +28,8 @@ from aleph.frames.request import EyesLike, FrameLike, FrameRequest, read_request
 from aleph.frames.select import FrameCandidate, select_frames
 from aleph.inpainting import Candidate, Inpainting
 from aleph.masks.read import MaskLike
-from aleph.models.model import Model
-from aleph.models.zoo import DEFAULT_MODEL, load_model
+from aleph.models.model import Model, SurroundingsModel
+from aleph.models.zoo import DEFAULT_MODEL, load_model, load_surroundings_model
 from aleph.photo.extend import ExtendLike
 from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
@@ -274,6 +274,13 @@ class Inpainter:
         """The model's refiner, if it has one."""
         return None if self.model.refiner is None else self.model.refine
 
+    @cached_property
+    def _surroundings(self) -> SurroundingsModel:
+        """The refiner of what no frame covers, which is the same for every model."""
+        return load_surroundings_model(
+            device=str(self.model.device), precision=self.model.precision
+        )
+
     def _fill(self, jobs: Sequence[_DamagedPhoto], order: _Order) -> Iterator[Inpainting]:
         """Search one group together; compose every picture of it and yield it at once."""
         began = time.perf_counter()
@@ -311,7 +318,7 @@ class Inpainter:
         count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
-        outside = job.outside(order, judged)
+        outside = job.outside(order, judged, self._surroundings.refine)
         images = compose(
             job.photo.pixels,
             job.hole,
@@ -344,7 +351,7 @@ class Inpainter:
             settings=order.settings,
             seed=job.seed,
             seconds=0.0,
-            warnings=_said_of(judged),
+            warnings=_said_of(judged, outside.faces),
             notes=[*([order.note] if order.note else []), *job.photo.remarks],
             _photo=job.photo,
             _grain=order.grain,
@@ -452,7 +459,9 @@ class _DamagedPhoto:
     seed: int
     curve: ToneCurve | None
 
-    def outside(self, order: _Order, judged: Sequence[FrameCandidate]) -> Outside:
+    def outside(
+        self, order: _Order, judged: Sequence[FrameCandidate], refine: Refine | None
+    ) -> Outside:
         """Return how what no frame covers is filled.
 
         Faces that were found are no source of texture, but for those that the search has shown to
@@ -461,14 +470,17 @@ class _DamagedPhoto:
         none = [chosen.frame.placement for chosen in judged if chosen.dropped]
         faces = [place for place in self.faces if place not in none]
         texture = order.outside == "texture" and texture_available()
-        return Outside(texture, self.photo.unseen, faces, order.on_piece)
+        return Outside(texture, refine, self.photo.unseen, faces, order.on_piece)
 
 
-def _said_of(judged: Sequence[FrameCandidate]) -> list[str]:
-    """Return the warnings about a fill, given its frames."""
+def _said_of(judged: Sequence[FrameCandidate], faces: Sequence[Placement]) -> list[str]:
+    """Return the warnings about a fill, given its frames and the faces of the photo.
+
+    A photo whose faces are intact is filled from its surroundings, as it should be.
+    """
     if any(chosen.diverged for chosen in judged):
         return [_DIVERGED]
-    return [] if any(not chosen.dropped for chosen in judged) else [_NO_FACE]
+    return [] if faces or any(not chosen.dropped for chosen in judged) else [_NO_FACE]
 
 
 def _groups(jobs: Sequence[_DamagedPhoto], most: int) -> Iterator[list[_DamagedPhoto]]:

@@ -67,6 +67,7 @@ class Outside:
 
     Attributes:
         texture: Whether its surroundings' texture is continued; if not, it is filled smoothly.
+        refine: A refiner of surroundings, for what lies beside known pixels; None for none.
         unseen: Boolean (H, W), what is unknown though not in the hole: transparent pixels.
         faces: Frames beside those that are filled from, in which nothing may be copied.
         on_piece: Called with the pieces that are done and all of them; what it raises ends it.
@@ -74,6 +75,7 @@ class Outside:
     """
 
     texture: bool = True
+    refine: Refine | None = None
     unseen: Hole | None = None
     faces: Sequence[Placement] = ()
     on_piece: OnPiece | None = None
@@ -132,7 +134,14 @@ def compose(
     elif left.any():
         around = Around(unknown & ~hole, _barred(frames, outside.faces, hole.shape))
         for number, fill in enumerate(fills):
-            fill_surroundings(fill, left, around, seed=seed + number, on_piece=outside.on_piece)
+            fill_surroundings(
+                fill,
+                left,
+                around,
+                refine=outside.refine,
+                seed=seed + number,
+                on_piece=outside.on_piece,
+            )
             tone_fill(fill, left, [], curve)
     return fills
 

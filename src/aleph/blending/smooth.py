@@ -13,7 +13,7 @@ _MOST_PIXELS = 1 << 18
 """Pixels to which a rectangle is shrunk, at most."""
 
 LEAST_FACTOR = 8
-"""Factor by which a rectangle is shrunk, at least."""
+"""Factor by which a rectangle is shrunk, at least; models of surroundings are trained with it."""
 
 MEMORY = 1.25
 """1/κ of the blend that carries the finer detail over, in pixels of the shrunk rectangle."""
@@ -33,7 +33,7 @@ class SmoothFill:
         self.pixels, self.hole, self.rectangle = pixels, hole, rectangle
         height, width = (span.stop - span.start for span in rectangle)
         least = max(LEAST_FACTOR, int(np.ceil(np.sqrt(height * width / _MOST_PIXELS))))
-        self.factor = min(max(1, min(height, width) // 4), least)
+        self.factor: int = min(max(1, min(height, width) // 4), least)
         mean, share = shrunk(pixels, hole, rectangle, self.factor)
         small = rounded(mean)
         level = np.broadcast_to(np.float32(128), small.shape)
@@ -54,6 +54,11 @@ class SmoothFill:
         """Enlarge what belongs to a region, which may reach beyond the rectangle."""
         return enlarged(self.small, self.rectangle, region, self.factor)
 
+    @property
+    def kappa(self) -> float:
+        """κ per pixel of the blend that carries the finer detail over."""
+        return 1.0 / (MEMORY * self.factor)
+
 
 def carried_over(pixels: Pixels, hole: Hole, guess: Floats, factor: int) -> Pixels:
     """Fill a hole with an enlarged guess, the known pixels' finer detail being carried over.
@@ -64,5 +69,5 @@ def carried_over(pixels: Pixels, hole: Hole, guess: Floats, factor: int) -> Pixe
         guess: float32 (H, W, 3).
         factor: By which the guess was enlarged.
     """
-    side = FORGETTING * MEMORY * factor
+    side = FORGETTING * MEMORY * factor  # κ = 1 / (MEMORY · factor)
     return Blender(hole, "matern", FORGETTING, side, softening=0.0)(pixels, guess)

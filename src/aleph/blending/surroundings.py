@@ -1,14 +1,14 @@
 """Surroundings: what no frame covers, continued from what lies around it.
 
-Beside known pixels a smooth fill is right, far from them texture is: PatchMatch at two patch sizes
-and the smooth fill are three guesses of one hole, which `mix` brings together by how far known
-pixels are. All of it is done piece by piece, so that time and memory grow with the hole and not
-with the photo.
+What is thin a refiner fills by itself: a network that was trained on damaged photographs. In wide
+holes texture is needed as well: PatchMatch at two patch sizes and the refined smooth fill are three
+guesses of one hole, which `mix` brings together by how far known pixels are. All of it is done
+piece by piece, so that time and memory grow with the hole and not with the photo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Pixels, Region, rounded
+from aleph.blending.refine import Refine
 from aleph.blending.regions import enlarged, padded, rectangles, shrunk, split, whole, within
 from aleph.blending.smooth import SmoothFill, carried_over
 from aleph.blending.texture import DetailSource, continue_texture
@@ -41,6 +42,9 @@ _TONES, _FAR_TONES = 0.5, 8.0
 
 _NEAR_DETAIL, _FAR_DETAIL, _FAR = 0.3, 1.1, 4.0
 """Its share in the detail beside known pixels and far from them, and how many pixels far is."""
+
+_THIN = 6.0
+"""Distance from known pixels up to which the refiner alone fills a hole."""
 
 _RADII = (3, 5)
 """Radii of PatchMatch's patches; the fill has the texture of the first."""
@@ -84,6 +88,7 @@ def fill_surroundings(
     hole: Hole,
     around: Around,
     *,
+    refine: Refine | None = None,
     seed: int = 0,
     on_piece: OnPiece | None = None,
 ) -> None:
@@ -93,12 +98,17 @@ def fill_surroundings(
         pixels: uint8 (H, W, 3); changed in the hole alone, its values there are not looked at.
         hole: Boolean (H, W), True = to be filled.
         around: What may be looked at.
+        refine: A refiner of surroundings; None leaves what lies beside known pixels smooth.
         seed: The same gives the same fill; some give others.
         on_piece: Called after each piece.
     """
+    count = _Count(int(hole.sum()), on_piece)
+    hole = hole.copy()
+    if refine is not None:
+        _fill_thin(pixels, hole, around, refine, count)
     parts = rectangles(hole) if hole.any() else []
     factor = _factor(hole, parts)
-    work = _Work(pixels, hole.copy(), around, seed, _Count(int(hole.sum()), on_piece))
+    work = _Work(pixels, hole, around, refine, seed, count)
     for rectangle in parts:
         if factor == 1:
             work.fill(rectangle)
@@ -118,6 +128,34 @@ class _Count:
             self.on_piece(min(round(self.done), round(self.total)), round(self.total))
 
 
+def _fill_thin(
+    pixels: Pixels, left: Hole, around: Around, refine: Refine, count: Callable[[float], None]
+) -> None:
+    """Fill what is thin by the refiner alone, and take it out of what is left; both in place."""
+    missing = left | around.unseen
+    thin = left & ~_wide(missing)
+    for rectangle in rectangles(thin) if thin.any() else []:
+        for tile in split(rectangle, 0, _TILE**2, _TILE):
+            core, there = tile.filled, thin[tile.filled]
+            if there.any():
+                near = padded(core, _MARGIN, thin.shape)
+                coarse = SmoothFill(pixels, missing, near)
+                fill = refine(pixels[near], missing[near], coarse.guess(near), coarse.kappa)
+                pixels[core][there] = rounded(fill[within(core, near)])[there]
+                count(int(there.sum()))
+    left &= ~thin
+
+
+def _wide(hole: Hole) -> Hole:
+    """Return what of a hole is too wide to be filled by the refiner alone."""
+    cores = (_distance(hole) > _THIN).astype(np.uint8)
+    if not cores.any():
+        return np.zeros_like(hole)
+    size = 2 * int(2 * _THIN) + 1
+    reach = cv2.dilate(cores, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return np.asarray(hole & (reach > 0))
+
+
 def _factor(hole: Hole, parts: list[Region]) -> int:
     """Return by which power of two a photo is shrunk so that PatchMatch can fill its hole."""
     reach = max((float(_distance(hole[r]).max()) for r in parts), default=0.0)
@@ -135,10 +173,11 @@ class _Work:
         pixels: Pixels,
         hole: Hole,
         around: Around,
+        refine: Refine | None,
         seed: int,
         count: Callable[[float], None],
     ) -> None:
-        self.pixels, self.left, self.around = pixels, hole, around
+        self.pixels, self.left, self.around, self.refine = pixels, hole, around, refine
         self.seed, self.count = seed, count
 
     def fill(self, rectangle: Region) -> None:
@@ -159,7 +198,12 @@ class _Work:
         inside[within(core, seen)] = self.left[core]
         later = self.left[seen] & ~inside
         missing = self.left[seen] | around.unseen
-        smooth = coarse(pixels, seen, missing)
+        smooth = np.asarray(coarse(pixels, seen, missing), np.float32)
+        if self.refine is not None:
+            near = padded(core, _MARGIN, self.left.shape)
+            own = within(near, seen)
+            guess = coarse.guess(near)
+            smooth[own] = self.refine(pixels[own], missing[own], guess, coarse.kappa)
         barred = around.unseen | around.barred | later
         with ThreadPoolExecutor(len(_RADII)) as pool:  # the library lets go of the interpreter
             guesses = list(
@@ -168,8 +212,8 @@ class _Work:
                     _RADII,
                 )
             )
-        guesses = [np.where(inside[:, :, None], guess, smooth) for guess in guesses]
-        pixels[inside] = mix(smooth, guesses, missing)[inside]
+        continued = [np.where(inside[:, :, None], guess, smooth) for guess in guesses]
+        pixels[inside] = mix(smooth, continued, missing)[inside]
         self.left[core] = False
 
     def _seen(self, core: Region) -> Region:
@@ -184,8 +228,8 @@ class _Work:
             margin *= 2
 
 
-def mix(smooth: Pixels, guesses: list[Pixels], missing: Hole) -> Pixels:
-    """Bring a smooth fill and PatchMatch's guesses of one hole together, by distance.
+def mix(smooth: Floats, guesses: Sequence[Floats], missing: Hole) -> Pixels:
+    """Bring a smooth or refined fill and PatchMatch's guesses of one hole together, by distance.
 
     Tones are the mean of all, the smooth fill alone beside known pixels; detail is the first
     guess's, weak beside known pixels, where it is rarely where it should be, and a little stronger
@@ -193,12 +237,12 @@ def mix(smooth: Pixels, guesses: list[Pixels], missing: Hole) -> Pixels:
     photographs: see `python -m benchmarks outside`.)
 
     Args:
-        smooth: uint8 (H, W, 3).
-        guesses: The guesses, uint8 (H, W, 3) each, the first with a weight of 0.6.
+        smooth: float32 (H, W, 3), 0 to 255.
+        guesses: The guesses, of the same shape, the first with a weight of 0.6.
         missing: Boolean (H, W).
     """
     distance = _distance(missing)[:, :, None]
-    first, second = (guess.astype(np.float32) for guess in guesses)
+    first, second = guesses
     far = 1 - np.exp(-distance / _FAR_TONES)
     mean = smooth + _TONES * far * _coarser(0.6 * first + 0.4 * second - smooth)
     fine = np.asarray(first - mean, np.float32)
@@ -224,6 +268,7 @@ def _fill_large(work: _Work, rectangle: Region, factor: int) -> None:
         small,
         hole,
         Around(few & ~hole, lacking.barred),
+        work.refine,
         work.seed,
         lambda pixels: work.count(half * pixels),
     )

@@ -90,21 +90,53 @@ class Model:
         Raises:
             ModelError: if the model has no refiner.
         """
-        import torch
-
-        from aleph.photo.tensors import to_levels, to_tensor
-
         if self.refiner is None:
             raise ModelError(f"the model '{self.name}' has no refiner: choose another blending")
-        shown = torch.from_numpy(guess).permute(2, 0, 1)[None] / 127.5 - 1.0
-        with torch.inference_mode():
-            fill = self.refiner(
-                to_tensor(image[None]).to(self.device),
-                torch.from_numpy(np.array(hole))[None, None].to(self.device),
-                shown.to(self.device),
-                kappa,
-            )
-        return np.asarray(to_levels(fill)[0], np.float32)
+        return _refined(self.refiner, self.device, image, hole, guess, kappa)
+
+
+@dataclass(frozen=True)
+class SurroundingsModel:
+    """A refiner of what no frame covers, ready for inference: frozen, on one device.
+
+    Attributes:
+        name: The name or folder that it was loaded by.
+        config: What it was built from.
+        refiner: Damaged image, hole and guess → fill (`aleph.models.networks.refiner.Refiner`).
+        device: Where the weights lie.
+    """
+
+    name: str
+    config: ModelConfig
+    refiner: nn.Module
+    device: torch.device
+
+    def refine(self, image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+        """Return a guess with the detail that the known pixels ask for; as `Model.refine`."""
+        return _refined(self.refiner, self.device, image, hole, guess, kappa)
+
+
+def _refined(
+    refiner: nn.Module,
+    device: torch.device,
+    image: Pixels,
+    hole: Hole,
+    guess: Floats,
+    kappa: float,
+) -> Floats:
+    import torch
+
+    from aleph.photo.tensors import to_levels, to_tensor
+
+    shown = torch.from_numpy(guess).permute(2, 0, 1)[None] / 127.5 - 1.0
+    with torch.inference_mode():
+        fill = refiner(
+            to_tensor(image[None]).to(device),
+            torch.from_numpy(np.array(hole))[None, None].to(device),
+            shown.to(device),
+            kappa,
+        )
+    return np.asarray(to_levels(fill)[0], np.float32)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from aleph.models.config import ModelConfig
 from aleph.models.device import choose_device, choose_precision
 from aleph.models.folder import CARD, CONFIG, WEIGHTS, load_networks, read_config
 from aleph.models.hub import SCHEME, HubName, fetch_model
-from aleph.models.model import DamageModel, Detector, Model
+from aleph.models.model import DamageModel, Detector, Model, SurroundingsModel
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,14 @@ SHIPPED = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "faces-128"
 DEFAULT_DETECTOR = "faces-detector"
 DEFAULT_DAMAGE_MODEL = "damage-finder"
+DEFAULT_SURROUNDINGS_MODEL = "surroundings"
+
+_NOT_FILLING = {
+    "detector": "detector: it finds where to fill and fills nothing",
+    "damage": "finder of damage: it finds where to fill and fills nothing",
+    "surroundings": "refiner of surroundings: it searches for nothing",
+}
+"""What models are that cannot search, by their kind."""
 
 
 def _model_folders() -> Iterator[Path]:
@@ -105,10 +113,9 @@ def load_model(
     folder = find_model(name_or_path)
     found = read_config(folder)
     if not found.fills:
-        what = "detector" if found.kind == "detector" else "finder of damage"
         raise ModelError(
-            f"'{folder.name}' is a {what}: it finds where to fill and fills nothing; choose a "
-            f"model of `aleph models`, as '{DEFAULT_MODEL}'"
+            f"'{folder.name}' is a {_NOT_FILLING[found.kind]}; choose a model of `aleph models`, "
+            f"as '{DEFAULT_MODEL}'"
         )
     place = choose_device(device)
     chosen = choose_precision(place) if precision == "auto" else precision
@@ -181,6 +188,33 @@ def load_damage_model(
     chosen = choose_precision(place) if precision == "auto" else precision
     config, networks = _ready_networks(folder, place, chosen)
     return DamageModel(folder.name, config, networks["damage"], place, chosen)
+
+
+def load_surroundings_model(
+    name_or_path: str | os.PathLike[str] = DEFAULT_SURROUNDINGS_MODEL,
+    device: str = "auto",
+    precision: Arithmetic = "auto",
+) -> SurroundingsModel:
+    """Load a refiner of surroundings for inference.
+
+    Args:
+        name_or_path: A shipped one's name or a model folder.
+        device: As of `load_model`.
+        precision: As of `load_model`.
+
+    Raises:
+        ModelError: if there is no such model, or it is of another kind, or its folder is damaged,
+            hostile or too new.
+        InputError: if the device is not there.
+    """
+    check_choice("precision", precision, Arithmetic)
+    folder = _find_kind(
+        name_or_path, "surroundings", "refiner of surroundings", DEFAULT_SURROUNDINGS_MODEL
+    )
+    place = choose_device(device)
+    chosen = choose_precision(place) if precision == "auto" else precision
+    config, networks = _ready_networks(folder, place, chosen)
+    return SurroundingsModel(folder.name, config, networks["refiner"], place)
 
 
 def _find_kind(

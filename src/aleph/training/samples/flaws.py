@@ -77,7 +77,7 @@ def _within(mask: Mask, rng: np.random.Generator) -> Mask:
 
 def _with_rim(core: Mask, rng: np.random.Generator, light: float = 0.75) -> Flaw:
     """Give cracks a rim of the opposite tone, or none."""
-    opacity = np.float32(rng.uniform(0.55, 1.0))
+    opacity = np.float32(rng.uniform(0.55, 1.0) if rng.random() < 0.7 else rng.uniform(0.25, 0.6))
     bright = rng.random() < light
     colour, other = (_light, _dark) if bright else (_dark, _light)
     layers: list[tuple[Mask, Picture]] = []
@@ -167,6 +167,26 @@ def flakes(side: int, rng: np.random.Generator) -> Flaw:
         shadow = np.roll(shadow, rng.integers(-2, 3, 2), (0, 1))
         layers.append((np.clip(shadow * rng.uniform(0.5, 1.2), 0, 0.8), _colour(rng, 0.3)))
     layers.append((mask * np.float32(rng.uniform(0.8, 1.0)), paper))
+    return Flaw(layers)
+
+
+def peeled(side: int, rng: np.random.Generator) -> Flaw:
+    """Large pieces of the picture that came off: bare, fibrous paper, lit from one side."""
+    field = clouds(side, int(rng.integers(2, 7)), rng, float(rng.uniform(0.3, 0.6)))
+    field = field + rng.uniform(0.0, 0.25) * clouds(side, int(rng.integers(20, 60)), rng, 0.6)
+    level = np.quantile(field, 1 - rng.uniform(0.02, 0.25))
+    mask = np.clip((field - level) * rng.uniform(10, 40) + 0.5, 0, 1).astype(np.float32)
+    relief = clouds(side, side // int(rng.integers(2, 10)), rng, float(rng.uniform(0.5, 0.8)))
+    shift = (int(rng.integers(-2, 3)), int(rng.choice([-2, -1, 1, 2])))
+    relief = relief - np.roll(relief, shift, (0, 1))
+    relief = relief / max(float(relief.std()), 1e-6) * rng.uniform(3, 18)
+    paper = mottled(side, rng, 262) + relief[:, :, None]
+    layers: list[tuple[Mask, Picture]] = []
+    if rng.random() < 0.5:  # the edge casts a shadow, or is a lighter layer of the paper
+        edge = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.7, 3))))
+        edge = np.roll(edge, rng.integers(-3, 4, 2), (0, 1))
+        layers.append((np.clip(edge * rng.uniform(0.5, 1.2), 0, 0.8), _colour(rng, 0.5)))
+    layers.append((mask, np.asarray(paper, np.float32)))
     return Flaw(layers)
 
 
@@ -334,6 +354,7 @@ FLAWS: dict[str, Callable[[int, np.random.Generator], Flaw]] = {
     "craze": craze,
     "fold": fold,
     "flakes": flakes,
+    "peeled": peeled,
     "torn": torn,
     "rubbed": rubbed,
     "blots": blots,
