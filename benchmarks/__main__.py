@@ -27,6 +27,7 @@ BENCHMARKS = {
     "faces-found": "photos.faces_found",
     "damage": "photos.damage_found",
     "mask-growth": "photos.mask_growth",
+    "mended": "photos.mended",
     "classical-fill": "photos.classical_fill",
     "outside": "photos.outside",
     "outside-gallery": "photos.outside_gallery",

@@ -336,11 +336,16 @@ def test_the_demonstration_writes_its_pictures_and_names_them(
     assert names <= files_below(scene / "demo")
     assert all(name in outcome.out for name in names)
     assert " s with model" in outcome.out  # how long the search took
-    original, filled = (read_image(scene / "demo" / f"{n}.png") for n in ("original", "filled"))
-    hole = read_image(scene / "demo" / "mask.png")[:, :, 0] > 0
-    assert original.shape == (128, 128, 3)
-    assert np.array_equal(filled[~hole], original[~hole])
-    assert 0.02 < hole.mean() < 0.5
+    before, damaged, filled, mask = (
+        read_image(scene / "demo" / f"{name}.png").astype(int)
+        for name in ("original", "damaged", "filled", "mask")
+    )
+    hole = mask[:, :, 0] > 0
+    assert before.shape == (512, 512, 3)
+    assert np.array_equal(filled[~hole], damaged[~hole])
+    cracked = np.abs(damaged - before).max(axis=2) > 40
+    assert hole[cracked].mean() > 0.7  # most of the damage was found
+    assert np.abs(filled - before)[cracked].mean() < 0.5 * np.abs(damaged - before)[cracked].mean()
     assert call_cli("demo", "--out", "demo", "--model", "model").code == 0  # a second time
 
 

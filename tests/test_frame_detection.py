@@ -16,7 +16,6 @@ from skimage import data
 from torch import Tensor
 
 from aleph.arrays import Pixels
-from aleph.demo import FACE, scratches
 from aleph.errors import InputError, ModelError
 from aleph.frames.detect import Detection, find_frames
 from aleph.frames.placement import Placement
@@ -26,6 +25,7 @@ from aleph.models.model import Detector as LoadedDetector
 from aleph.models.networks import build_networks
 from aleph.models.networks.detector import CHANNELS, DetectorNetwork, decode
 from aleph.models.zoo import list_models, load_detector
+from aleph.pictures import FACE, scratches
 from aleph.presets import resolve_settings
 from aleph.progress import Reporter
 from aleph.training.config import TrainConfig

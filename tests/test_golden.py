@@ -17,12 +17,12 @@ import torch
 from PIL import Image
 
 from aleph.arrays import Pixels
-from aleph.demo import portrait
 from aleph.inpainter import Inpainter
+from aleph.pictures import face
 
 SHEETS = Path(__file__).parent / "golden"
 MODELS = ("faces-dcgan-64", "faces-64", "faces-128")
-PRESETS = {"fast": {}, "balanced": {}, "thorough": {"steps": 4}, "yeh2017": {"steps": 4}}
+PRESETS = {"fast": {}, "balanced": {"steps": 20}, "thorough": {"steps": 4}, "yeh2017": {"steps": 4}}
 MASKS = ("center", "half", "random", "pattern", "strokes")
 
 
@@ -35,13 +35,13 @@ def inpainter(model: str) -> Inpainter:
 def rows(model: str) -> Iterator[Pixels]:
     """Yield the fills of each preset, side by side."""
     side = inpainter(model).model.config.resolution
-    face = cv2.resize(portrait(), (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    crop = cv2.resize(face(), (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
     for preset, overrides in PRESETS.items():
         blending = "poisson" if preset == "yeh2017" else "matern"
         yield np.hstack(
             [
                 inpainter(model)(
-                    face, mask, preset=preset, blending=blending, seed=3, record=False, **overrides
+                    crop, mask, preset=preset, blending=blending, seed=3, record=False, **overrides
                 ).image
                 for mask in MASKS
             ]

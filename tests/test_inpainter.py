@@ -17,10 +17,10 @@ from PIL import Image
 from torch import nn
 
 import aleph
-from aleph.demo import portrait, scratches
 from aleph.errors import InputError, ModelError, OutputError
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
+from aleph.pictures import face, scratches
 from aleph.presets import resolve_settings
 from helpers import KINDS, SHIPPED, files_below, noise, some_hole, write_mask
 
@@ -530,7 +530,7 @@ def error_ratio(image: np.ndarray, filled: np.ndarray, hole: np.ndarray) -> floa
 def test_the_search_alone_fills_half_a_face_twice_as_well_as_the_mean_colour(
     shipped: Inpainter,
 ) -> None:
-    image = portrait()
+    image = face()
     assert image.shape == (128, 128, 3)
     result = shipped(image, "center", preset="fast", blending="paste", seed=0)
     assert np.array_equal(result.image[~result.hole], image[~result.hole])
@@ -540,7 +540,7 @@ def test_the_search_alone_fills_half_a_face_twice_as_well_as_the_mean_colour(
 def test_scratches_are_filled_four_times_as_well_as_by_the_mean_colour(
     shipped: Inpainter,
 ) -> None:
-    image = portrait()
+    image = face()
     hole = scratches((128, 128), 0)
     result = shipped(image, hole, preset="fast", seed=0)
     assert np.array_equal(result.image[~hole], image[~hole])

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import aleph
-from aleph.demo import portrait
+from aleph.pictures import face
 from helpers import noise
 
 PLUGIN = Path(__file__).parent.parent / "plugins" / "comfyui" / "aleph"
@@ -43,8 +43,8 @@ def test_every_node_has_what_comfyui_asks_for(plugin: ModuleType) -> None:
 
 def test_a_batch_is_filled_and_all_else_stays(plugin: ModuleType) -> None:
     node = plugin.NODE_CLASS_MAPPINGS["AlephInpaint"]()
-    face = cv2.resize(portrait(), (64, 64), interpolation=cv2.INTER_AREA)
-    images = torch.from_numpy(np.stack([face, face[:, ::-1]]).astype(np.float32) / 255)
+    crop = cv2.resize(face(), (64, 64), interpolation=cv2.INTER_AREA)
+    images = torch.from_numpy(np.stack([crop, crop[:, ::-1]]).astype(np.float32) / 255)
     mask = torch.zeros(1, 32, 32)  # of half the size, as some nodes make them
     mask[:, 8:16, 8:16] = 1
     (filled,) = getattr(node, node.FUNCTION)(images, mask, "faces-64", "fast", 0)

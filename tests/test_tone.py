@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from aleph import pictures
 from aleph.arrays import Hole, Pixels
-from aleph.demo import portrait
 from aleph.inpainter import Inpainter
 from aleph.photo.photo import Photo
 from aleph.photo.tone import ToneCurve, luminance, measure_tone_curve
@@ -16,7 +16,7 @@ SEPIA = np.array([1.0, 0.87, 0.68])
 
 
 def face(side: int = 128) -> Pixels:
-    return cv2.resize(portrait(), (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return cv2.resize(pictures.face(), (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def in_tones(image: Pixels, tones: np.ndarray) -> Pixels:
@@ -134,7 +134,8 @@ def test_the_fill_of_a_monochrome_photo_is_monochrome(
     each_kind: Inpainter, size: tuple[int, int]
 ) -> None:
     height, width = size
-    image = cv2.resize(portrait(), (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    image = cv2.resize(pictures.face(), (width, height), interpolation=cv2.INTER_AREA)
+    image = image.astype(np.uint8)
     hole = np.zeros(size, bool)
     hole[10:26, 12:30] = True
     for preset in ("fast", "yeh2017"):

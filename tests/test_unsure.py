@@ -9,8 +9,8 @@ from skimage import data
 
 import aleph
 from aleph.arrays import Hole, Pixels
-from aleph.demo import portrait
 from aleph.inpainter import Inpainter
+from aleph.pictures import face
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,6 @@ def test_no_face_is_painted_into_a_square_of_something_else(
 
 @pytest.mark.parametrize("mask", ["half", "center", "strokes"])
 def test_an_aligned_face_keeps_its_frame(mask: str, shipped: Inpainter) -> None:
-    face = cv2.resize(portrait(), (64, 64), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    report = shipped(face, mask, preset="fast").report()
+    crop = cv2.resize(face(), (64, 64), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    report = shipped(crop, mask, preset="fast").report()
     assert report["regions"]["generated"] == 1.0

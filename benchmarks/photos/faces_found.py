@@ -26,12 +26,12 @@ from PIL import Image
 from skimage import data
 
 from aleph.arrays import Hole, Pixels
-from aleph.demo import scratches
 from aleph.frames.detect import THRESHOLD, Detection, find_frames
 from aleph.frames.placement import EYES, Placement
 from aleph.masks.named import named_hole
 from aleph.models.zoo import DEFAULT_DETECTOR, load_detector
 from aleph.photo.pixels import read_image, write_image
+from aleph.pictures import scratches
 from aleph.visual.figure import side_by_side
 from benchmarks.options import options_parser, spread_squares
 

@@ -30,7 +30,7 @@ from aleph.blending.compose import Outside, compose
 from aleph.blending.texture import continue_texture
 from aleph.evaluation.classical import classical_fill
 from aleph.evaluation.realism import sharpness, texture_distance, texture_features
-from aleph.models.zoo import load_surroundings_model
+from aleph.models.zoo import DEFAULT_SURROUNDINGS_MODEL, load_surroundings_model
 from aleph.photo.pixels import write_image
 from aleph.training.samples.artefacts import is_held_out
 
@@ -87,20 +87,28 @@ def cases(photos: Path, damage: Path, count: int, choose: bool = False) -> dict[
     return made
 
 
-FILLS: dict[str, Callable[[Pixels, Hole], Pixels]] = {
-    "aleph": lambda image, hole: compose(
-        image, hole, [], [[]], outside=Outside(refine=load_surroundings_model().refine)
-    )[0],
-    "aleph-unrefined": lambda image, hole: compose(image, hole, [], [[]])[0],
-    "aleph-smooth": lambda image, hole: compose(
-        image, hole, [], [[]], outside=Outside(texture=False)
-    )[0],
-    "PatchMatch": lambda image, hole: continue_texture(image, hole, np.zeros_like(hole)),
-    "telea": lambda image, hole: classical_fill("telea", image, hole),
-    "navier-stokes": lambda image, hole: classical_fill("navier-stokes", image, hole),
-    "biharmonic": lambda image, hole: classical_fill("biharmonic", image, hole),
-}
-"""Fills by name; biharmonic takes minutes for a wide hole."""
+Fill = Callable[[Pixels, Hole], Pixels]
+
+
+def fills_of(refiner: str) -> dict[str, Fill]:
+    """Return the fills by name; biharmonic takes minutes for a wide hole."""
+    refine = load_surroundings_model(refiner).refine
+
+    def composed(outside: Outside) -> Fill:
+        return lambda image, hole: compose(image, hole, [], [[]], outside=outside)[0]
+
+    def classical(method: str) -> Fill:
+        return lambda image, hole: classical_fill(method, image, hole)
+
+    return {
+        "aleph": composed(Outside(refine=refine)),
+        "aleph-unrefined": composed(Outside()),
+        "aleph-smooth": composed(Outside(texture=False)),
+        "PatchMatch": lambda image, hole: continue_texture(image, hole, np.zeros_like(hole)),
+        "telea": classical("telea"),
+        "navier-stokes": classical("navier-stokes"),
+        "biharmonic": classical("biharmonic"),
+    }
 
 
 def measured(made: list[Case], fills: list[Pixels]) -> str:
@@ -123,17 +131,19 @@ def main() -> None:
     parser.add_argument("artefacts", type=Path)
     parser.add_argument("--count", type=int, default=22)
     parser.add_argument("--choose", action="store_true", help="take those to choose on")
-    parser.add_argument("--fills", default=",".join(FILLS), help="names, comma-separated")
+    parser.add_argument("--fills", default="", help="names, comma-separated; all by default")
+    parser.add_argument("--refiner", default=DEFAULT_SURROUNDINGS_MODEL)
     parser.add_argument("--sheet", type=Path, help="write the fills side by side")
     options = parser.parse_args()
     rows: list[list[Pixels]] = []
+    named = fills_of(options.refiner)
     damaged = cases(options.photos, options.artefacts, options.count, options.choose)
     for kind, made in damaged.items():
         print(f"{kind:<16}{'PSNR':>8} {'texture':>8} {'sharp':>8} {'seconds':>8}", flush=True)
         sheet = [[np.where(c.hole[:, :, None], np.uint8(255), c.image)] for c in made]
-        for name in options.fills.split(","):
+        for name in options.fills.split(",") if options.fills else named:
             began = time.process_time()
-            fills = [FILLS[name](case.image, case.hole) for case in made]
+            fills = [named[name](case.image, case.hole) for case in made]
             seconds = (time.process_time() - began) / len(made)
             print(f"{name:<16}{measured(made, fills)} {seconds:8.1f}", flush=True)
             for row, fill in zip(sheet, fills, strict=True):

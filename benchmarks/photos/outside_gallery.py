@@ -21,8 +21,8 @@ from aleph.evaluation.classical import classical_fill
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.photo.pixels import write_image
+from aleph.pictures import IN_PORTRAIT, cut_out, portrait, scratch, stain
 from aleph.visual.figure import show_hole, side_by_side
-from aleph.web.pictures import IN_PORTRAIT, cut_out, portrait, scratch, stain
 
 BACKGROUNDS = ("coffee", "rocket", "grass", "brick", "gravel", "chelsea")
 SIDE, SHOWN = 400, 220

@@ -29,7 +29,7 @@ from aleph.arrays import Hole, Pixels
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.photo.photo import read_photo
-from aleph.web.pictures import IN_PORTRAIT, portrait, scratch, stain
+from aleph.pictures import IN_PORTRAIT, portrait, scratch, stain
 from benchmarks.options import options_parser, words
 
 SIZES = {1: (1000, 1000), 12: (3000, 4000), 50: (5800, 8700)}

@@ -22,8 +22,7 @@ from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
 from aleph.photo.pixels import write_image
-from aleph.visual.figure import side_by_side
-from aleph.web.pictures import (
+from aleph.pictures import (
     GROUP,
     IN_PORTRAIT,
     group,
@@ -33,6 +32,7 @@ from aleph.web.pictures import (
     stain,
     torn,
 )
+from aleph.visual.figure import side_by_side
 from benchmarks.options import options_parser
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from aleph.demo import portrait
 from aleph.masks.named import named_hole
 from aleph.photo.pixels import encode_image
+from aleph.pictures import face
 from benchmarks.options import options_parser
 from benchmarks.serving.served import serving
 
@@ -107,7 +107,7 @@ def upload() -> dict[str, bytes]:
     """Return a damaged picture as the API takes it: 128×128 with a hole of a quarter."""
     hole = named_hole("center", (128, 128))
     mask = hole[:, :, None].repeat(3, 2).astype(np.uint8) * np.uint8(255)
-    return {"image": encode_image(portrait(), ".png"), "mask": encode_image(mask, ".png")}
+    return {"image": encode_image(face(), ".png"), "mask": encode_image(mask, ".png")}
 
 
 def tell_load(outcomes: Outcomes, seconds: float) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aleph.photo.pixels import encode_image
-from aleph.web.pictures import group, group_damage
+from aleph.pictures import group, group_damage
 from benchmarks.options import options_parser
 from benchmarks.serving.served import serving
 

@@ -1,4 +1,4 @@
-"""The demonstration: scratches a public-domain portrait and fills the scratches."""
+"""The demonstration: a portrait, aged and cracked; its damage is found, and filled."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from aleph.arrays import Hole, Pixels
 from aleph.errors import OutputError
 from aleph.inpainter import Inpainter
+from aleph.masks.read import AUTO
 from aleph.photo.pixels import write_image
+from aleph.pictures import cracks, old_print, paper_through, portrait
 from aleph.search.latent import OnStep
+from aleph.visual.figure import side_by_side
 
-FACE = (161, 60, 289, 188)
-"""(left, top, right, bottom) in the portrait: eyes and mouth lie as in the training images."""
+_WRITTEN = (
+    "an old print",
+    "the same, cracked",
+    "the damage that was found: white = missing",
+    "filled",
+    "all side by side",
+    "the search, animated",
+)
+"""What the written files show."""
 
 
 @dataclass(frozen=True)
@@ -34,51 +42,17 @@ class DemoOutcome:
     model: str
 
 
-def portrait() -> Pixels:
-    """Return the face of NASA's portrait of Eileen Collins, uint8 (128, 128, 3).
-
-    Public domain; scikit-image ships it as `skimage.data.astronaut()`.
-    """
-    from skimage.data import astronaut
-
-    left, top, right, bottom = FACE
-    return np.array(
-        astronaut()[  # type: ignore[no-untyped-call]
-            top:bottom, left:right
-        ],
-        np.uint8,
-    )
-
-
-def scratches(shape: tuple[int, int], seed: int) -> Hole:
-    """Draw a few long, slightly bent scratches across a picture: boolean (H, W)."""
-    height, width = shape
-    rng = np.random.default_rng([seed, 0x5C7A])
-    canvas = np.zeros(shape, np.uint8)
-    for _ in range(6):
-        angle = rng.uniform(0, np.pi)
-        along = np.array([np.cos(angle), np.sin(angle)])
-        across = np.array([-along[1], along[0]])
-        middle = np.array([width, height]) * rng.uniform(0.3, 0.7, 2)
-        places = np.linspace(-0.6, 0.6, 12)[:, None] * max(shape)
-        bend = (
-            rng.normal(0, 0.03) * max(shape) * np.sin(places * 5 / max(shape) + rng.uniform(0, 6))
-        )
-        line = middle + places * along + bend * across
-        thickness = int(rng.integers(1, 4))
-        cv2.polylines(canvas, [np.rint(line).astype(np.int32)], False, 1, thickness)
-    return canvas.astype(bool)
-
-
 def run_demo(
     out: str | os.PathLike[str], model: str, seed: int = 0, on_step: OnStep | None = None
 ) -> DemoOutcome:
-    """Scratch the portrait, fill it, write everything into the folder `out`.
+    """Age and crack a portrait, find the damage, fill it, write everything into a folder.
+
+    The portrait is NASA's of Eileen Collins, in the public domain; scikit-image ships it.
 
     Args:
         out: Folder; made if it is not there. Files of an earlier demonstration are replaced.
         model: A model's name or folder.
-        seed: Seed of the scratches and the search.
+        seed: Seed of the cracks and of the search.
         on_step: Called with every step of the search.
 
     Raises:
@@ -90,24 +64,18 @@ def run_demo(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder '{folder}': {error.strerror}") from None
-    image = portrait()
-    hole = scratches(image.shape[:2], seed)
+    before = old_print(portrait(), seed)
+    damaged = paper_through(before, cracks(before.shape[:2], seed))
     inpainter = Inpainter.from_pretrained(model)
-    result = inpainter(image, hole, seed=seed, on_step=on_step, frame="whole")
+    result = inpainter(damaged, AUTO, seed=seed, on_step=on_step)
     names = ("original.png", "damaged.png", "mask.png", "filled.png", "figure.png", "search.gif")
-    original, damaged, mask, filled, figure, animation = (folder / name for name in names)
-    write_image(image, original)
-    write_image(result.damaged, damaged)
-    write_image(np.repeat(hole[:, :, None], 3, 2).astype(np.uint8) * np.uint8(255), mask)
+    files = dict(zip((folder / name for name in names), _WRITTEN, strict=True))
+    original, cracked, mask, filled, figure, animation = files
+    write_image(before, original)
+    write_image(damaged, cracked)
+    write_image(np.repeat(result.hole[:, :, None], 3, 2).astype(np.uint8) * np.uint8(255), mask)
     result.save(filled)
-    result.figure(figure)
+    row = [damaged, result.damaged, result.image, before]
+    write_image(side_by_side([row], ["damaged", "found", "filled", "before"]), figure)
     result.animate(animation)
-    files = {
-        original: "the portrait",
-        damaged: "scratched",
-        mask: "the mask: white = missing",
-        filled: "filled by latent search",
-        figure: "all side by side",
-        animation: "the search, animated",
-    }
     return DemoOutcome(files, result.seconds, inpainter.model.name)

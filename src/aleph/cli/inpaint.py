@@ -335,9 +335,9 @@ def models(
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("demo"),
     model: Model = None,
-    seed: Annotated[int, typer.Option(help="Seed of scratches and search.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of cracks and search.")] = 0,
 ) -> None:
-    """Scratch a public-domain portrait, fill the scratches, write pictures and an animation."""
+    """Age and crack a portrait, find and fill the damage, write pictures and an animation."""
     from aleph.demo import run_demo
     from aleph.models.zoo import DEFAULT_MODEL
 

@@ -71,12 +71,20 @@ Nothing yet: `{_measure(run.model)}` makes the table.
 
 def _summary(model: ModelConfig) -> str:
     what = f"An aleph model of kind `{model.kind}` at {model.resolution}×{model.resolution} pixels"
-    if model.kind == "detector":
-        return f"{what}: finds the frames of\ndamaged objects in photographs."
-    return f"{what}: latent codes of\n{model.latent_dim} numbers, {model.prior} prior."
+    work = {
+        "detector": "finds the frames of\ndamaged objects in photographs.",
+        "damage": "finds damage in\nphotographs of any size.",
+        "surroundings": "refines the fill of\nwhat no model's frame covers.",
+    }
+    if model.fills:
+        return f"{what}: latent codes of\n{model.latent_dim} numbers, {model.prior} prior."
+    return f"{what}: {work[model.kind]}"
 
 
 def _measure(model: ModelConfig) -> str:
-    if model.kind == "detector":
-        return "python -m benchmarks faces-found DATA --detector FOLDER"
-    return "aleph evaluate FOLDER DATA"
+    measures = {
+        "detector": "python -m benchmarks faces-found DATA --detector FOLDER",
+        "damage": "python -m benchmarks damage PHOTOGRAPHS --artefacts ZIP --model FOLDER",
+        "surroundings": "python -m benchmarks outside PHOTOGRAPHS ARTEFACTS --refiner FOLDER",
+    }
+    return measures.get(model.kind, "aleph evaluate FOLDER DATA")

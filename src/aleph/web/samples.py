@@ -9,8 +9,8 @@ from typing import Literal
 
 from PIL import Image
 
+from aleph import pictures
 from aleph.arrays import Hole, Pixels
-from aleph.web import pictures
 from aleph.web.schemas import PictureFormat, Sample
 
 SamplePart = Literal["image", "mask", "thumbnail"]

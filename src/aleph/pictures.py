@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from skimage import data
 
 from aleph.arrays import Hole, Pixels
-from aleph.demo import FACE
 from aleph.frames.placement import Placement
+
+FACE = (161, 60, 289, 188)
+"""(left, top, right, bottom) in the portrait: eyes and mouth lie as in the training images."""
 
 IN_PORTRAIT = Placement.from_box(*FACE)
 """Where the face lies in the portrait."""
@@ -37,6 +39,32 @@ Polygon = Sequence[tuple[float, float]]
 def portrait() -> Pixels:
     """Return the portrait, uint8 (512, 512, 3)."""
     return np.ascontiguousarray(data.astronaut())  # type: ignore[no-untyped-call]
+
+
+def face() -> Pixels:
+    """Return the portrait's face, uint8 (128, 128, 3)."""
+    left, top, right, bottom = FACE
+    return portrait()[top:bottom, left:right].copy()
+
+
+def scratches(shape: tuple[int, int], seed: int) -> Hole:
+    """Draw a few long, slightly bent scratches across a picture: boolean (H, W)."""
+    height, width = shape
+    rng = np.random.default_rng([seed, 0x5C7A])
+    canvas = np.zeros(shape, np.uint8)
+    for _ in range(6):
+        angle = rng.uniform(0, np.pi)
+        along = np.array([np.cos(angle), np.sin(angle)])
+        across = np.array([-along[1], along[0]])
+        middle = np.array([width, height]) * rng.uniform(0.3, 0.7, 2)
+        places = np.linspace(-0.6, 0.6, 12)[:, None] * max(shape)
+        bend = (
+            rng.normal(0, 0.03) * max(shape) * np.sin(places * 5 / max(shape) + rng.uniform(0, 6))
+        )
+        line = middle + places * along + bend * across
+        thickness = int(rng.integers(1, 4))
+        cv2.polylines(canvas, [np.rint(line).astype(np.int32)], False, 1, thickness)
+    return canvas.astype(bool)
 
 
 def scratch(size: tuple[int, int], points: Polygon, width: int) -> Hole:
