@@ -41,7 +41,14 @@ def rows(model: str) -> Iterator[Pixels]:
         yield np.hstack(
             [
                 inpainter(model)(
-                    face, mask, preset=preset, blending=blending, seed=3, record=False, **overrides
+                    face,
+                    mask,
+                    preset=preset,
+                    blending=blending,
+                    adaptation_steps=0,
+                    seed=3,
+                    record=False,
+                    **overrides,
                 ).image
                 for mask in MASKS
             ]
