@@ -146,8 +146,7 @@ class Inpainter:
             eyes: Faces to fill, in place of `frame`: x1, y1, x2, y2 in pixels of each one's eyes,
                 the one at the left of the upright face first.
             grain: Whether the surroundings' grain is added where an enlarged frame lacks it.
-            outside: How the part of the hole is filled that no frame covers: `texture` continues
-                the texture of its surroundings, `smooth` does not.
+            outside: How what no frame covers is filled: by the `texture` around it, or `smooth`.
             extend: By how much the picture is widened at its sides, as `left=200,top=10%` or a
                 mapping; what is new is missing. Frames and eyes are given in the old picture.
             candidates: Number of different fills to return, best first.
@@ -156,12 +155,10 @@ class Inpainter:
             on_step: Called with every `SearchStep`; what it raises ends the search.
             on_frames: Called once before each search with the frames of its rows; maybe none.
             on_piece: Called with the pixels continued so far and all; what it raises ends the fill.
-            on_adapt: Called with the steps of the adaptation done so far and all; what it raises
-                ends the fill.
+            on_adapt: The same, with the steps of the adaptation that are done, and all.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
-                More `steps` than the preset has lower the step size of a search from the encoder's
-                estimate, unless a `learning_rate` is given; the report's `notes` say so.
+                More `steps` than the preset's can lower the step size, as the report's `notes` say.
 
         Raises:
             InputError: if the picture, the mask or an option cannot be used.
@@ -220,10 +217,8 @@ class Inpainter:
         _check_call(len(images), len(masks), seeds, candidates)
         request = read_request(frame, eyes)
         note = step_size_note(preset, kind, settings)
-        order = _Order(
-            preset, settings, note, candidates, grain, outside, record, on_step, on_frames,
-            on_piece, on_adapt,
-        )  # fmt: skip
+        order = _Order(preset, settings, note, candidates, grain, outside, record, on_step,
+                       on_frames, on_piece, on_adapt)  # fmt: skip
         jobs = [
             self._read(number, image, mask, seed, request, extend)
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
@@ -324,13 +319,9 @@ class Inpainter:
             job.hole,
             [chosen.frame for chosen in used],
             [fill.adapted for fill in fills],
-            order.settings.blending,
-            refine=self._refine,
-            grain=order.grain,
-            seed=job.seed,
-            curve=job.curve,
-            outside=outside,
-        )
+            order.settings.blending, refine=self._refine,
+            grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
+        )  # fmt: skip
         return Inpainting(
             candidates=[
                 Candidate(
