@@ -41,7 +41,14 @@ def rows(model: str) -> Iterator[Pixels]:
         yield np.hstack(
             [
                 inpainter(model)(
-                    crop, mask, preset=preset, blending=blending, seed=3, record=False, **overrides
+                    crop,
+                    mask,
+                    preset=preset,
+                    blending=blending,
+                    adaptation_steps=0,
+                    seed=3,
+                    record=False,
+                    **overrides,
                 ).image
                 for mask in MASKS
             ]

@@ -35,8 +35,10 @@ from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
 from aleph.photo.tone import ToneCurve, measure_tone_curve
 from aleph.presets import Settings, resolve_settings, step_size_note
+from aleph.search.adaptation import OnAdapt, adapt, fade
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
+from aleph.search.losses import lowest_first
 from aleph.search.starts import Anchor, posterior_starts, random_starts
 from aleph.search.tone import IMAGES, NaturalTones, ToneMap, natural_tones, tone_map
 from aleph.search.weighting import context_weight
@@ -126,6 +128,7 @@ class Inpainter:
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
         on_piece: OnPiece | None = None,
+        on_adapt: OnAdapt | None = None,
         record: bool = True,
         **overrides: Any,  # noqa: ANN401 - fields of SearchConfig, checked there
     ) -> Inpainting:
@@ -143,8 +146,7 @@ class Inpainter:
             eyes: Faces to fill, in place of `frame`: x1, y1, x2, y2 in pixels of each one's eyes,
                 the one at the left of the upright face first.
             grain: Whether the surroundings' grain is added where an enlarged frame lacks it.
-            outside: How the part of the hole is filled that no frame covers: `texture` continues
-                the texture of its surroundings, `smooth` does not.
+            outside: How what no frame covers is filled: by the `texture` around it, or `smooth`.
             extend: By how much the picture is widened at its sides, as `left=200,top=10%` or a
                 mapping; what is new is missing. Frames and eyes are given in the old picture.
             candidates: Number of different fills to return, best first.
@@ -153,10 +155,10 @@ class Inpainter:
             on_step: Called with every `SearchStep`; what it raises ends the search.
             on_frames: Called once before each search with the frames of its rows; maybe none.
             on_piece: Called with the pixels continued so far and all; what it raises ends the fill.
+            on_adapt: The same, with the steps of the adaptation that are done, and all.
             record: Keep what `frames` and `animate` need.
             **overrides: Fields of `aleph.SearchConfig`, and `blending`, in place of the preset's.
-                More `steps` than the preset has lower the step size of a search from the encoder's
-                estimate, unless a `learning_rate` is given; the report's `notes` say so.
+                More `steps` than the preset's can lower the step size, as the report's `notes` say.
 
         Raises:
             InputError: if the picture, the mask or an option cannot be used.
@@ -167,7 +169,7 @@ class Inpainter:
         return self.batch(
             [image], [mask], preset=preset, frame=frame, eyes=eyes, grain=grain, outside=outside,
             extend=extend, candidates=candidates, seed=seed, seeds=seeds, on_step=on_step,
-            on_frames=on_frames, on_piece=on_piece, record=record, **overrides,
+            on_frames=on_frames, on_piece=on_piece, on_adapt=on_adapt, record=record, **overrides,
         )[0]  # fmt: skip
 
     def batch(
@@ -187,6 +189,7 @@ class Inpainter:
         on_step: OnStep | None = None,
         on_frames: OnFrames | None = None,
         on_piece: OnPiece | None = None,
+        on_adapt: OnAdapt | None = None,
         on_result: OnResult | None = None,
         record: bool = False,
         **overrides: Any,  # noqa: ANN401
@@ -214,9 +217,8 @@ class Inpainter:
         _check_call(len(images), len(masks), seeds, candidates)
         request = read_request(frame, eyes)
         note = step_size_note(preset, kind, settings)
-        order = _Order(
-            preset, settings, note, candidates, grain, outside, record, on_step, on_frames, on_piece
-        )
+        order = _Order(preset, settings, note, candidates, grain, outside, record, on_step,
+                       on_frames, on_piece, on_adapt)  # fmt: skip
         jobs = [
             self._read(number, image, mask, seed, request, extend)
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
@@ -323,14 +325,10 @@ class Inpainter:
             job.photo.pixels,
             job.hole,
             [chosen.frame for chosen in used],
-            [fill.generated for fill in fills],
-            order.settings.blending,
-            refine=self._refine,
-            grain=order.grain,
-            seed=job.seed,
-            curve=job.curve,
-            outside=outside,
-        )
+            [fill.adapted for fill in fills],
+            order.settings.blending, refine=self._refine,
+            grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
+        )  # fmt: skip
         return Inpainting(
             candidates=[
                 Candidate(
@@ -358,6 +356,7 @@ class Inpainter:
             _curve=job.curve,
             _outside=outside,
             _refine=self._refine,
+            _adapted=[list(fill.adapted) for fill in fills],
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,
         )
@@ -379,11 +378,12 @@ class Inpainter:
         tones = self._tones(frames) if settings.search.tones else None
         seen = tones.seen(target) if tones else target
         codes, anchor = self._starts(seen, hole, settings, order.starts, seeds)
-        return latent_search(
+        weight = torch.from_numpy(np.stack(weights)[:, None]).to(device)
+        found = latent_search(
             self.model.generate,
             self.model.discriminate,
             target,
-            torch.from_numpy(np.stack(weights)[:, None]).to(device),
+            weight,
             codes,
             settings.search,
             anchor=anchor,
@@ -391,6 +391,37 @@ class Inpainter:
             bounded=config.prior == "uniform",
             on_step=on_step,
         )
+        if settings.search.adaptation_steps == 0:
+            return found
+        return self._adapted(found, frames, target, weight, tones, order)
+
+    def _adapted(
+        self,
+        found: SearchResult,
+        frames: Sequence[Frame],
+        target: Tensor,
+        weight: Tensor,
+        tones: ToneMap | None,
+        order: _Order,
+    ) -> SearchResult:
+        """Adapt the generator to the best starts of a search: as many as there are candidates."""
+        best = lowest_first(found.losses["total"])[:, : order.candidates]
+        row = torch.arange(len(best), device=best.device)[:, None]
+        images = adapt(
+            self.model.generate,
+            self.model.adaptable,
+            target,
+            weight,
+            found.z[row, best],
+            order.settings.search,
+            tones,
+            order.on_adapt,
+        )
+        adapted = found.generated.clone()
+        adapted[row, best] = fade(
+            found.generated[row, best], images, [frame.hole for frame in frames]
+        )
+        return replace(found, adapted=adapted)
 
     def _tones(self, frames: Sequence[Frame]) -> ToneMap | None:
         """Return the map between the frames' tones and the model's; None if they are alike."""
@@ -437,6 +468,7 @@ class _Order:
     on_step: OnStep | None
     on_frames: OnFrames | None
     on_piece: OnPiece | None
+    on_adapt: OnAdapt | None
 
     def __post_init__(self) -> None:
         check_choice("fill of what no frame covers", self.outside, OutsideFill)

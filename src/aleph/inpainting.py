@@ -103,6 +103,7 @@ class Inpainting:
     _outside: Outside = field(repr=False)
     _refine: Refine | None = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
+    _adapted: list[list[Floats]] = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
 
     def __repr__(self) -> str:
@@ -161,7 +162,7 @@ class Inpainting:
             self.original,
             self.hole,
             [chosen.frame for chosen in self.frames_used],
-            [list(self.candidates[candidate].generated)],
+            [self._adapted[candidate]],
             blending,
             refine=self._refine,
             grain=False,

@@ -54,8 +54,16 @@ _FROM_RANDOM = SearchConfig(learning_rate=0.2, latent_weight=0.4)
 _FROM_GUESS = SearchConfig(weighting="inverse", prior_weight=0.0, latent_weight=0.01)
 
 
-def _searches(search: SearchConfig, steps: int, starts: int = 1) -> Settings:
-    return Settings(dataclasses.replace(search, steps=steps, starts=starts))
+_ADAPTABLE = ("amortised",)
+"""Kinds of models whose generator can be adapted to a picture."""
+
+
+def _searches(
+    search: SearchConfig, steps: int, starts: int = 1, adaptation_steps: int = 0
+) -> Settings:
+    return Settings(
+        dataclasses.replace(search, steps=steps, starts=starts, adaptation_steps=adaptation_steps)
+    )
 
 
 PRESETS: dict[str, dict[str, Settings]] = {
@@ -67,8 +75,8 @@ PRESETS: dict[str, dict[str, Settings]] = {
     },
     "amortised": {
         "fast": _searches(_FROM_GUESS, 0),
-        "balanced": _searches(_FROM_GUESS, 20),
-        "thorough": _searches(_FROM_GUESS, 40, starts=2),
+        "balanced": _searches(_FROM_GUESS, 20, adaptation_steps=20),
+        "thorough": _searches(_FROM_GUESS, 40, starts=2, adaptation_steps=40),
         "yeh2017": _YEH,
     },
 }
@@ -95,7 +103,7 @@ def resolve_settings(
 
     Raises:
         InputError: if a name is unknown or a value impossible, or the kind fills nothing, or the
-            blending is `refined` and the model has no refiner.
+            blending is `refined` and the model has no refiner, or it shall be adapted and cannot.
     """
     check_choice("preset", preset, Preset)
     if kind not in PRESETS:
@@ -104,6 +112,8 @@ def resolve_settings(
     given = {key: value for key, value in overrides.items() if value is not None}
     own: Blending = "refined" if refined and settings.blending == "matern" else settings.blending
     blending = given.pop("blending", own)
+    if given.get("adaptation_steps") and kind not in _ADAPTABLE:
+        raise InputError("this model cannot be adapted to a picture: adaptation_steps must be 0")
     if blending == "refined" and not refined:
         raise InputError("this model has no refiner: choose paste, poisson or matern as blending")
     known = [f.name for f in dataclasses.fields(SearchConfig)]

@@ -239,9 +239,8 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     with warnings_said(), fill_bar(task.quiet) as (on_step, on_piece):
         warnings.simplefilter("ignore", MaskWarning)  # said above
         record = animate is not None
-        result = inpainter(
-            photo, hole, on_step=on_step, on_piece=on_piece, record=record, **task.options
-        )
+        result = inpainter(photo, hole, on_step=on_step, on_piece=on_piece, on_adapt=on_piece,
+                           record=record, **task.options)  # fmt: skip
     if streamed:
         write_to_stream(result.encode(task.out.suffix or ".png"), task.out)
     written = [] if streamed else result.save_all(task.out)

@@ -41,9 +41,29 @@ class Model:
     device: torch.device
     precision: Precision
 
-    def generate(self, z: Tensor) -> Tensor:
-        """Return G(z), float32 whatever the precision of the weights."""
-        image: Tensor = self.generator(z.to(next(self.generator.parameters()).dtype))
+    @property
+    def adaptable(self) -> int:
+        """Length of the offsets that adapt the generator to a picture; 0 if it has none."""
+        return sum(self.generator.offsets) if self.config.kind == "amortised" else 0  # type: ignore[arg-type]
+
+    def generate(self, z: Tensor, offsets: Tensor | None = None) -> Tensor:
+        """Return G(z), float32 whatever the precision of the weights.
+
+        Args:
+            z: Latent codes, (N, latent_dim).
+            offsets: What is added to the styles and biases of G for each image, (N, `adaptable`);
+                None for nothing.
+
+        Raises:
+            ModelError: if offsets are given and the model has none.
+        """
+        dtype = next(self.generator.parameters()).dtype
+        if offsets is None:
+            image: Tensor = self.generator(z.to(dtype))
+        elif self.adaptable:
+            image = self.generator(z.to(dtype), offsets.to(dtype))
+        else:
+            raise ModelError(f"the model '{self.name}' has no offsets: it cannot be adapted")
         return image.float()
 
     def discriminate(self, image: Tensor) -> Tensor:

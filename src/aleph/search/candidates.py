@@ -39,11 +39,13 @@ class CandidateFrames:
 
     Attributes:
         generated: G(ẑ) of each frame, float32 (R, R, 3) in 0 to 255.
+        adapted: What the fill is made of, the same of the generator adapted to each frame.
         z: ẑ of each frame, float32 (latent_dim,).
         losses: By name, the mean over the frames.
     """
 
     generated: list[NDArray[np.float32]]
+    adapted: list[NDArray[np.float32]]
     z: list[NDArray[np.float32]]
     losses: dict[str, float]
 
@@ -80,6 +82,10 @@ class RankedStarts:
         """Return G(ẑ), float32 (R, R, 3) in 0 to 255."""
         return np.asarray(to_levels(self.result.generated[row, start][None])[0], np.float32)
 
+    def adapted(self, row: int, start: int) -> NDArray[np.float32]:
+        """Return what the fill is made of, float32 (R, R, 3) in 0 to 255."""
+        return np.asarray(to_levels(self.result.adapted[row, start][None])[0], np.float32)
+
     def losses(self, row: int, start: int) -> dict[str, float]:
         """Return the losses of ẑ by name."""
         return {name: float(value[row, start]) for name, value in self.result.losses.items()}
@@ -88,11 +94,12 @@ class RankedStarts:
         """Return a candidate: in each of some rows the start of that rank, 0 the best."""
         chosen = [(row, self.best(row)[rank]) for row in rows]
         if not chosen:
-            return CandidateFrames([], [], {})
+            return CandidateFrames([], [], [], {})
         losses = [self.losses(*place) for place in chosen]
         mean = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
         return CandidateFrames(
             [self.generated(*place) for place in chosen],
+            [self.adapted(*place) for place in chosen],
             [self.result.z[place].cpu().numpy() for place in chosen],
             mean,
         )

@@ -29,6 +29,9 @@ class SearchConfig(Serialisable):
         tones: Search a monochrome or faded frame in the tones that the model knows, and compare in
             the frame's own.
         patience: Stop when no image's loss has fallen by 0.1 % for this many steps; 0 never stops.
+        adaptation_steps: Adam steps that adapt the generator to each picture after the search (see
+            `aleph.search.adaptation`); 0 for none, as where the model has no encoder.
+        adaptation_rate: Step size of the adaptation at its first step; it falls to a tenth.
     """
 
     weighting: Weighting = "inverse-square"
@@ -43,6 +46,8 @@ class SearchConfig(Serialisable):
     clip: bool = True
     tones: bool = True
     patience: int = 0
+    adaptation_steps: int = 0
+    adaptation_rate: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,9 +60,12 @@ class SearchConfig(Serialisable):
         for name in ("prior_weight", "latent_weight"):
             value = getattr(self, name)
             require(0 <= value < 1e6, f"{name} must be a number from 0 up, not {value}")
+        for name in ("learning_rate", "adaptation_rate"):
+            value = getattr(self, name)
+            require(0 < value < 10, f"{name} must be above 0 and below 10, not {value}")
         require(
-            0 < self.learning_rate < 10,
-            f"learning_rate must be above 0 and below 10, not {self.learning_rate}",
+            0 <= self.adaptation_steps <= 10_000,
+            f"adaptation_steps must be from 0 to 10000, not {self.adaptation_steps}",
         )
         require(
             0 <= self.learning_rate_end <= 1,

@@ -60,6 +60,9 @@ class SearchResult:
         losses: The losses of ẑ by name, float32 (N, K).
         history: The losses at every step by name, float32 (steps + 1, N, K).
         steps: Steps done.
+        adapted: What the fill is made of, float32 (N, K, 3, H, W): `generated`, or where the
+            generator was adapted to the image, its images (see `aleph.search.adaptation`). The
+            losses are those of `generated`.
     """
 
     z: Tensor
@@ -67,6 +70,7 @@ class SearchResult:
     losses: dict[str, Tensor]
     history: dict[str, Tensor]
     steps: int
+    adapted: Tensor
 
 
 def latent_search(
@@ -199,7 +203,7 @@ class _Objective:
         }
         losses = {name: self._fold(value) for name, value in best.losses.items()}
         z, generated = self._fold(best.z), self._fold(best.generated)
-        return SearchResult(z, generated, losses, history, len(rows) - 1)
+        return SearchResult(z, generated, losses, history, len(rows) - 1, adapted=generated)
 
 
 class _Best:

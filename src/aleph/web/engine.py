@@ -224,6 +224,7 @@ class Engine:
                 seed=options.seed,
                 on_step=previews,
                 on_piece=lambda done, total: job.check(),
+                on_adapt=lambda done, total: job.check(),
                 record=True,
                 frame=_frame(options.frame),
                 eyes=[_numbers(eyes) for eyes in options.eyes or []],

@@ -68,9 +68,25 @@ class ModulatedConv(nn.Module):
             self._known_power = (state, power)
         return power
 
-    def forward(self, x: Tensor, latent: Tensor) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H, W)."""
+    @property
+    def offsets(self) -> int:
+        """Length of an offset: one value for each input's style and each output's bias."""
+        return self.weight.shape[1] + self.weight.shape[0]
+
+    def forward(self, x: Tensor, latent: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W).
+
+        Args:
+            x: The layer's input.
+            latent: z, (N, latent_dim).
+            offset: What is added to the styles (the first `inputs` values) and to the biases (the
+                other `outputs`) of each image, (N, inputs + outputs); None for nothing.
+        """
         style = self.style(latent)  # (N, inputs)
+        bias = self.bias[:, None, None]
+        if offset is not None:
+            of_style, of_bias = torch.split(offset, [x.shape[1], len(self.bias)], dim=1)
+            style, bias = style + of_style, bias + of_bias[:, :, None, None]
         power = self._power()
         # In float32: squares of small numbers are what bfloat16 is worst at.
         with torch.autocast(x.device.type, enabled=False):
@@ -79,8 +95,7 @@ class ModulatedConv(nn.Module):
             # for a leaky rectifier commutes with a positive factor.
             demodulation = torch.rsqrt(variance + 1e-8) * _GAIN
         x = functional.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight, padding=1)
-        bias = (self.bias * _GAIN).to(x.dtype)[:, None, None]
-        x = torch.addcmul(bias, x, demodulation.to(x.dtype)[:, :, None, None])
+        x = torch.addcmul((bias * _GAIN).to(x.dtype), x, demodulation.to(x.dtype)[:, :, None, None])
         return functional.leaky_relu(x, _SLOPE, inplace=True)
 
 
@@ -95,9 +110,17 @@ class _Level(nn.Module):
         nn.init.normal_(self.to_image.weight, 0.0, 0.1 / math.sqrt(outputs))
         self.to_image.bias = nn.Parameter(torch.zeros(3))
 
-    def forward(self, x: Tensor, image: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        x = functional.interpolate(self.before(x, latent), scale_factor=2.0, mode="nearest")
-        x = self.after(x, latent)
+    def forward(
+        self,
+        x: Tensor,
+        image: Tensor,
+        latent: Tensor,
+        before: Tensor | None = None,
+        after: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        x = self.before(x, latent, before)
+        x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = self.after(x, latent, after)
         image = functional.interpolate(image, scale_factor=2.0, mode="bilinear")
         return x, image + self.to_image(x).to(image.dtype)
 
@@ -122,13 +145,27 @@ class StyleGenerator(nn.Module):
             _Level(i, o, latent_dim) for i, o in zip(inputs, channels.values(), strict=True)
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Generate the images of a batch of latent codes."""
+    @property
+    def offsets(self) -> list[int]:
+        """For each modulated layer, from coarse to fine, the length of its offset."""
+        return [layer.offsets for layer in self.modules() if isinstance(layer, ModulatedConv)]
+
+    def forward(self, z: Tensor, offsets: Tensor | None = None) -> Tensor:
+        """Generate the images of a batch of latent codes.
+
+        Args:
+            z: (N, latent_dim).
+            offsets: The offsets of all modulated layers side by side, (N, sum of `offsets`), in the
+                order of `offsets`; None for none.
+        """
+        own: list[Tensor | None] = [None] * (1 + 2 * len(self.levels))
+        if offsets is not None:
+            own = list(torch.split(offsets, self.offsets, dim=1))
         x = _activate(self.seed(z)).reshape(-1, self.first, 4, 4)
-        x = self.start(x.contiguous(memory_format=torch.channels_last), z)
+        x = self.start(x.contiguous(memory_format=torch.channels_last), z, own[0])
         image: Tensor = self.to_image(x)
-        for level in self.levels:
-            x, image = level(x, image, z)
+        for level, before, after in zip(self.levels, own[1::2], own[2::2], strict=True):
+            x, image = level(x, image, z, before, after)
         return image
 
 
