@@ -40,10 +40,10 @@ _DETAIL = 4.0
 _TONES, _FAR_TONES = 0.5, 8.0
 """PatchMatch's share in the tones far from known pixels, and how many pixels far is."""
 
-_NEAR_DETAIL, _FAR_DETAIL, _FAR = 0.3, 1.1, 4.0
-"""Its share in the detail beside known pixels and far from them, and how many pixels far is."""
+_FAR_DETAIL, _FAR = 1.1, 3.0
+"""Its share in the detail far from known pixels, and how many pixels far is."""
 
-_THIN = 6.0
+_THIN = 3.0
 """Distance from known pixels up to which the refiner alone fills a hole."""
 
 _RADII = (3, 5)
@@ -231,10 +231,9 @@ class _Work:
 def mix(smooth: Floats, guesses: Sequence[Floats], missing: Hole) -> Pixels:
     """Bring a smooth or refined fill and PatchMatch's guesses of one hole together, by distance.
 
-    Tones are the mean of all, the smooth fill alone beside known pixels; detail is the first
-    guess's, weak beside known pixels, where it is rarely where it should be, and a little stronger
-    than it is far from them, for the mean of many patches has lost some. (Chosen on ten
-    photographs: see `python -m benchmarks outside`.)
+    Tones are the mean of all, the refined fill's alone beside known pixels. So is the detail there;
+    far from them it is the first guess's, a little stronger than it is, for the mean of many
+    patches has lost some. (Chosen on eleven photographs: `python -m benchmarks outside --choose`.)
 
     Args:
         smooth: float32 (H, W, 3), 0 to 255.
@@ -246,7 +245,7 @@ def mix(smooth: Floats, guesses: Sequence[Floats], missing: Hole) -> Pixels:
     far = 1 - np.exp(-distance / _FAR_TONES)
     mean = smooth + _TONES * far * _coarser(0.6 * first + 0.4 * second - smooth)
     fine = np.asarray(first - mean, np.float32)
-    share = _NEAR_DETAIL + (_FAR_DETAIL - _NEAR_DETAIL) * (1 - np.exp(-distance / _FAR))
+    share = _FAR_DETAIL * (1 - np.exp(-np.square(distance / _FAR)))
     return rounded(mean + share * (fine - _coarser(fine)))
 
 
