@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from aleph.arrays import Pixels
@@ -19,6 +20,9 @@ from aleph.inpainter import Inpainter
 from aleph.photo.pixels import write_image
 from aleph.pictures import cracks, old_print, paper_through, portrait
 from aleph.visual.figure import show_hole, side_by_side
+
+SHOWN = 320
+"""Side in pixels at which the pictures are shown."""
 
 
 def main() -> None:
@@ -41,7 +45,11 @@ def main() -> None:
             f"{seed}: {hit:.1%} of the damage marked, {wrong:.2%} of the photo wrongly", flush=True
         )
         rows.append([damaged, show_hole(damaged, found), result.image, np.asarray(intact)])
-    sheet = side_by_side(rows, ["damaged", "found", "mended", "before the damage"])
+    shown = [
+        [cv2.resize(picture, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA) for picture in row]
+        for row in rows
+    ]
+    sheet = side_by_side(shown, ["damaged", "found", "mended", "before the damage"])
     write_image(sheet, options.out / "mended.jpg")
 
 
