@@ -41,7 +41,7 @@ def red(image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
     """A refiner that fills everything with red."""
     assert image.shape == guess.shape == (*hole.shape, 3)
     assert 0 < kappa < 1
-    return np.where(hole[:, :, None], np.float32([200, 0, 0]), image).astype(np.float32)
+    return np.where(hole[:, :, None], np.float32([200, 40, 40]), image).astype(np.float32)
 
 
 def stripes(height: int, width: int, period: int = 8) -> Pixels:
@@ -197,9 +197,9 @@ def test_what_frames_show_is_continued_but_the_face_in_it_is_not_copied() -> Non
 def test_thin_damage_is_filled_by_the_refiner_alone() -> None:
     image = stripes(60, 90)
     hole = np.zeros((60, 90), bool)
-    hole[:, 40:48] = True
+    hole[:, 40:45] = True
     fill = filled(image, hole, refine=red)
-    assert (fill[hole] == [200, 0, 0]).all()
+    assert (fill[hole] == [200, 40, 40]).all()
     assert np.array_equal(fill[~hole], image[~hole])
 
 
@@ -218,9 +218,17 @@ def test_a_thin_crack_that_ends_in_a_wide_hole_is_filled_as_well() -> None:
     image, hole = noise(120, 160), disc(120, 160, 25)
     hole[58:62, :] = True
     fill = filled(image, hole, refine=red)
-    assert (fill[58:62, :40] == [200, 0, 0]).all()
+    assert (fill[58:62, :40] == [200, 40, 40]).all()
     assert (fill[hole] != image[hole]).any(axis=-1).mean() > 0.95
     assert np.array_equal(fill[~hole], image[~hole])
+
+
+def test_what_is_refined_stays_within_the_tones_around_it() -> None:
+    image, hole = np.full((40, 60, 3), 120, np.uint8), np.zeros((40, 60), bool)
+    image[:, 30:] = 140
+    hole[:, 28:32] = True
+    fill = filled(image, hole, refine=red)
+    assert (fill[hole] == [140, 120, 120]).all()
 
 
 def test_the_refiner_is_told_what_lies_under_transparent_pixels_is_missing() -> None:

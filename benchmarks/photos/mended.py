@@ -25,6 +25,11 @@ SHOWN = 320
 """Side in pixels at which the pictures are shown."""
 
 
+def _reduced(picture: Pixels) -> Pixels:
+    size = (SHOWN, SHOWN)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def main() -> None:
     """Age, crack, find, fill, and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -45,10 +50,7 @@ def main() -> None:
             f"{seed}: {hit:.1%} of the damage marked, {wrong:.2%} of the photo wrongly", flush=True
         )
         rows.append([damaged, show_hole(damaged, found), result.image, np.asarray(intact)])
-    shown = [
-        [cv2.resize(picture, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA) for picture in row]
-        for row in rows
-    ]
+    shown = [[_reduced(picture) for picture in row] for row in rows]
     sheet = side_by_side(shown, ["damaged", "found", "mended", "before the damage"])
     write_image(sheet, options.out / "mended.jpg")
 

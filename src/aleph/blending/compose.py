@@ -134,14 +134,8 @@ def compose(
     elif left.any():
         around = Around(unknown & ~hole, _barred(frames, outside.faces, hole.shape))
         for number, fill in enumerate(fills):
-            fill_surroundings(
-                fill,
-                left,
-                around,
-                refine=outside.refine,
-                seed=seed + number,
-                on_piece=outside.on_piece,
-            )
+            own = seed + number
+            fill_surroundings(fill, left, around, outside.refine, own, outside.on_piece)
             tone_fill(fill, left, [], curve)
     return fills
 

@@ -46,6 +46,9 @@ _FAR_DETAIL, _FAR = 1.1, 3.0
 _THIN = 3.0
 """Distance from known pixels up to which the refiner alone fills a hole."""
 
+_NEARBY = 16
+"""Known pixels this far beyond the nearest ones bound the refiner's tones."""
+
 _RADII = (3, 5)
 """Radii of PatchMatch's patches; the fill has the texture of the first."""
 
@@ -87,7 +90,6 @@ def fill_surroundings(
     pixels: Pixels,
     hole: Hole,
     around: Around,
-    *,
     refine: Refine | None = None,
     seed: int = 0,
     on_piece: OnPiece | None = None,
@@ -140,10 +142,23 @@ def _fill_thin(
             if there.any():
                 near = padded(core, _MARGIN, thin.shape)
                 coarse = SmoothFill(pixels, missing, near)
-                fill = refine(pixels[near], missing[near], coarse.guess(near), coarse.kappa)
+                guess, kappa = coarse.guess(near), coarse.kappa
+                fill = _refined(refine, pixels[near], missing[near], guess, kappa)
                 pixels[core][there] = rounded(fill[within(core, near)])[there]
                 count(int(there.sum()))
     left &= ~thin
+
+
+def _refined(refine: Refine, pixels: Pixels, missing: Hole, guess: Floats, kappa: float) -> Floats:
+    """Refine a guess, no lighter and no darker than what is known around: flat stays flat."""
+    fill = refine(pixels, missing, guess, kappa)
+    if missing.all():
+        return fill
+    side = 2 * (int(_distance(missing).max()) + _NEARBY) + 1
+    kernel, there = np.ones((side, side), np.uint8), missing[:, :, None]
+    least = cv2.erode(np.where(there, np.uint8(255), pixels), kernel)
+    most = cv2.dilate(np.where(there, np.uint8(0), pixels), kernel)
+    return np.where(there, np.clip(fill, least, most), fill)
 
 
 def _wide(hole: Hole) -> Hole:
@@ -203,7 +218,7 @@ class _Work:
             near = padded(core, _MARGIN, self.left.shape)
             own = within(near, seen)
             guess = coarse.guess(near)
-            smooth[own] = self.refine(pixels[own], missing[own], guess, coarse.kappa)
+            smooth[own] = _refined(self.refine, pixels[own], missing[own], guess, coarse.kappa)
         barred = around.unseen | around.barred | later
         with ThreadPoolExecutor(len(_RADII)) as pool:  # the library lets go of the interpreter
             guesses = list(
