@@ -1,6 +1,9 @@
 // Finds damage: what is damaged more likely than the slider says is selected.
 
 import * as api from "./api.js";
+import { widened } from "./widen.js";
+
+const RIM = 2; // pixels by which what was found is widened, as by `--mask auto`
 
 export class DamageFinder {
   found = null; // {base, likely}: 0 to 255 per pixel of the picture
@@ -44,8 +47,9 @@ export class DamageFinder {
     const least = Math.max(1, Math.ceil(255 * (1 - sensitivity)));
     const { likely } = this.found;
     const count = likely.reduce((sum, value) => sum + (value >= least), 0);
-    const { pixels } = editor.mask;
-    this.change = editor.noteMask(editor.mask.replace(pixels.map((value, i) => value | (likely[i] >= least))));
+    const { pixels, width, height } = editor.mask;
+    const marked = widened(likely.map((value) => Number(value >= least)), width, height, RIM);
+    this.change = editor.noteMask(editor.mask.replace(pixels.map((value, i) => value | marked[i])));
     return count;
   }
 }
