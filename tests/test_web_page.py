@@ -20,6 +20,7 @@ pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from aleph.damage.auto import FOUND_RIM  # noqa: E402
 from aleph.masks.read import widened  # noqa: E402
+from aleph.pictures import cracks, old_print, paper_through, portrait  # noqa: E402
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
 from aleph.web.folder import PhotoFolder  # noqa: E402
@@ -891,6 +892,34 @@ def test_damage_is_found_and_painted_like_by_hand(visit: Visit, address: str, ph
     assert np.array_equal(hole(page), widened(likely >= 204, FOUND_RIM))
     page.keyboard.press("Control+z")
     assert not hole(page).any()
+
+
+def test_a_cracked_photo_is_mended_on_the_page(visit: Visit, address: str, tmp_path: Path) -> None:
+    """Damage is found, corrected with brush and eraser, filled, and the photo saved."""
+    crack = cracks((512, 512), 0)[:256, :256]
+    photo = paper_through(old_print(portrait(), 0)[:256, :256], crack)
+    Image.fromarray(photo).save(tmp_path / "cracked.png")
+    page = visit()
+    enter(page, address)
+    open_photo(page, tmp_path / "cracked.png")
+    page.click("#find-damage")
+    page.wait_for_selector("#sensitivity-row:not([hidden])")
+    found = hole(page)
+    assert found[crack].mean() > 0.7 and found.mean() < 0.3
+    page.keyboard.press("b")
+    drag(page, (-0.4, 0.4), (0.4, 0.4))
+    painted = hole(page)
+    assert (painted & ~found).sum() > 50 and not (found & ~painted).any()
+    page.keyboard.press("e")
+    drag(page, (-0.4, 0.4), (0.0, 0.4))
+    mask = hole(page)
+    assert mask.sum() < painted.sum() and not (mask & ~painted).any()
+    choose(page, "fast", 1)
+    page.click("#fill")
+    page.wait_for_selector("body[data-state=filled]")
+    mended = np.asarray(Image.open(io.BytesIO(saved(page, "#save"))).convert("RGB"))
+    assert np.array_equal(mended[~mask], photo[~mask])
+    assert (mended[mask] != photo[mask]).any(axis=-1).mean() > 0.9
 
 
 def test_photos_of_a_folder_are_worked_through(
