@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.evaluation.markdown import table
-from aleph.evaluation.metrics import psnr
-from aleph.evaluation.realism import sharpness, texture_distance, texture_features
 from aleph.inpainter import Inpainter
 from aleph.masks.named import NAMED_MASKS, named_hole
 from benchmarks.options import options_parser, spread_squares, words
+from benchmarks.quality import fill_quality
 from benchmarks.speed.measure import timed
 
 GROUP = 8
@@ -46,16 +45,9 @@ def quality(
             adaptation_steps=steps,
         )
         fills += [result.image for result in results]
-    ratio = np.mean([psnr(i, f, h) for i, f, h in zip(images, fills, holes, strict=True)])
-    own, theirs = (
-        np.stack(
-            [texture_features(picture, hole) for picture, hole in zip(set_, holes, strict=True)]
-        )
-        for set_ in (images, fills)
-    )
-    distance = texture_distance(own, theirs)
-    texture = "" if distance is None else f"{distance:.2f}"
-    return f"{ratio:.2f}, {texture}, {sharpness(own, theirs):.3f}"
+    found = fill_quality(images, fills, holes)
+    texture = "" if found.texture is None else f"{found.texture:.2f}"
+    return f"{found.psnr:.2f}, {texture}, {found.sharpness:.3f}"
 
 
 def times(

@@ -8,9 +8,6 @@ first three seeds, none left out. Damage is found and filled as by `aleph inpain
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -20,6 +17,7 @@ from aleph.inpainter import Inpainter
 from aleph.photo.pixels import write_image
 from aleph.pictures import cracks, old_print, paper_through, portrait
 from aleph.visual.figure import show_hole, side_by_side
+from benchmarks.options import options_parser
 
 SHOWN = 320
 """Side in pixels at which the pictures are shown."""
@@ -32,10 +30,8 @@ def _reduced(picture: Pixels) -> Pixels:
 
 def main() -> None:
     """Age, crack, find, fill, and draw the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="faces-128")
+    parser = options_parser(__doc__, data=False, model="faces-128", out=None)
     parser.add_argument("--count", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
     inpainter = Inpainter.from_pretrained(options.model)
     rows: list[list[Pixels]] = []

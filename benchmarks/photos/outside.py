@@ -29,10 +29,10 @@ from aleph.arrays import Hole, Pixels
 from aleph.blending.compose import Outside, compose
 from aleph.blending.texture import continue_texture
 from aleph.evaluation.classical import classical_fill
-from aleph.evaluation.realism import sharpness, texture_distance, texture_features
 from aleph.models.zoo import DEFAULT_SURROUNDINGS_MODEL, load_surroundings_model
 from aleph.photo.pixels import write_image
 from aleph.training.samples.artefacts import is_held_out
+from benchmarks.quality import fill_quality
 
 KINDS = ("hair", "hair-short", "lint", "scratches", "dirt", "sprinkles")
 OPACITY = 64
@@ -113,15 +113,8 @@ def fills_of(refiner: str) -> dict[str, Fill]:
 
 def measured(made: list[Case], fills: list[Pixels]) -> str:
     """Return PSNR, texture distance and sharpness of fills, in columns."""
-    errors = [
-        np.square(fill[case.hole].astype(np.float64) - case.image[case.hole]).mean()
-        for case, fill in zip(made, fills, strict=True)
-    ]
-    psnr = np.mean([10 * np.log10(255**2 / error) for error in errors])
-    before = np.stack([texture_features(case.image, case.hole) for case in made])
-    after = np.stack([texture_features(f, c.hole) for c, f in zip(made, fills, strict=True)])
-    distance = texture_distance(before, after) or 0.0
-    return f"{psnr:8.2f} {distance:8.1f} {sharpness(before, after):8.2f}"
+    found = fill_quality([case.image for case in made], fills, [case.hole for case in made])
+    return f"{found.psnr:8.2f} {found.texture or 0.0:8.1f} {found.sharpness:8.2f}"
 
 
 def main() -> None:

@@ -8,9 +8,6 @@ each with a stroke, a stain and scratches placed by chance: the first twelve see
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import cv2
 import numpy as np
 from skimage import data
@@ -23,6 +20,7 @@ from aleph.inpainter import Inpainter
 from aleph.photo.pixels import write_image
 from aleph.pictures import IN_PORTRAIT, cut_out, portrait, scratch, stain
 from aleph.visual.figure import show_hole, side_by_side
+from benchmarks.options import options_parser
 
 BACKGROUNDS = ("coffee", "rocket", "grass", "brick", "gravel", "chelsea")
 SIDE, SHOWN = 400, 220
@@ -71,10 +69,8 @@ def damage(place: Placement, rng: np.random.Generator) -> Hole:
 
 def main() -> None:
     """Fill, and draw the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="faces-128")
+    parser = options_parser(__doc__, data=False, model="faces-128", out=None)
     parser.add_argument("--count", type=int, default=12)
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
     inpainter = Inpainter.from_pretrained(options.model)
     rows = []

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aleph.arrays import Hole, Pixels
+from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.compose import Outside, compose
 from aleph.blending.refine import Refine
 from aleph.blending.surroundings import OnPiece
@@ -283,6 +283,10 @@ class Inpainter:
             device=str(self.model.device), precision=self.model.precision
         )
 
+    def _refine_outside(self, image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+        """Refine what no frame covers; the refiner is loaded when it is first needed."""
+        return self._surroundings.refine(image, hole, guess, kappa)
+
     def _fill(self, jobs: Sequence[_DamagedPhoto], order: _Order) -> Iterator[Inpainting]:
         """Search one group together; compose every picture of it and yield it at once."""
         began = time.perf_counter()
@@ -320,7 +324,7 @@ class Inpainter:
         count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
-        outside = job.outside(order, judged, self._surroundings.refine)
+        outside = job.outside(order, judged, self._refine_outside)
         images = compose(
             job.photo.pixels,
             job.hole,

@@ -209,9 +209,3 @@ def paper_through(picture: Pixels, hole: Hole) -> Pixels:
     shown = picture * (1 - 0.35 * np.clip(shadow - share, 0, 1))
     shown = shown + share * (paper - shown)
     return np.asarray(np.clip(np.rint(shown), 0, 255), np.uint8)
-
-
-def around(hole: Hole, pixels: int) -> Hole:
-    """Widen a hole by a number of pixels on all sides."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
-    return cv2.dilate(hole.astype(np.uint8), kernel).astype(bool)

@@ -1,10 +1,11 @@
 """Refining: a blend that is learned, at the photo's own size.
 
-A model's refiner (`aleph.networks.refiner`) was trained on frames of its resolution, and on guesses
-that are a little blurred because a frame was enlarged. Where a frame covers many pixels of a photo,
-the hole is refined from coarse to fine: first at about the frame's resolution, then at twice the
-size, with what was found so far as the guess, and so on. What is finer than four pixels of the
-photo to one of the frame the refiner knows nothing of; there the `matern` blend has the last word.
+A model's refiner (`aleph.models.networks.refiner`) was trained on frames of its resolution, and on
+guesses that are a little blurred because a frame was enlarged. Where a frame covers many pixels of
+a photo, the hole is refined from coarse to fine: first at about the frame's resolution, then at
+twice the size, with what was found so far as the guess, and so on. What is finer than four pixels
+of the photo to one of the frame the refiner knows nothing of; there the `matern` blend has the last
+word.
 
 Beside known pixels G(ẑ) is softened first, as for `matern`; far from them the finest detail is
 G(ẑ)'s own.

@@ -17,6 +17,14 @@ REFINER_WIDTH = 80
 READABLE_FORMATS = (1, 2)
 """Versions that are read; any other is refused."""
 
+_WITHOUT_CODES = {
+    "latent_dim": 0,
+    "prior": "normal",
+    "generator_width": 0,
+    "discriminator_width": 0,
+}
+"""The usual shape of what fills nothing by itself."""
+
 
 @dataclass(frozen=True)
 class ModelConfig(Serialisable):
@@ -116,30 +124,18 @@ class ModelConfig(Serialisable):
                 "maximum_width": 256,
             }
         elif kind == "detector":
-            usual = {
-                "latent_dim": 0,
-                "prior": "normal",
-                "generator_width": 0,
-                "discriminator_width": 0,
-                "encoder_width": 32,
-                "maximum_width": 128,
-            }
+            usual = {**_WITHOUT_CODES, "encoder_width": 32, "maximum_width": 128}
         elif kind == "damage":
             usual = {
+                **_WITHOUT_CODES,
                 "resolution": 128,
-                "latent_dim": 0,
-                "prior": "normal",
-                "generator_width": 0,
-                "discriminator_width": 0,
                 "encoder_width": 24,
                 "maximum_width": 128,
             }
         elif kind == "surroundings":
             usual = {
+                **_WITHOUT_CODES,
                 "resolution": 128,
-                "latent_dim": 0,
-                "prior": "normal",
-                "generator_width": 0,
                 "discriminator_width": 32,
                 "refiner_width": REFINER_WIDTH,
             }

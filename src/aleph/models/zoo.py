@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aleph.config import Arithmetic, ModelKind, Precision, check_choice
 from aleph.errors import ModelError, unknown_name
@@ -156,13 +156,11 @@ def load_detector(
     """
     from aleph.models.networks.detector import DetectorNetwork
 
-    folder = _find_kind(name_or_path, "detector", "detector", DEFAULT_DETECTOR)
-    place = choose_device(device)
-    config, networks = _ready_networks(folder, place, "fp32")
-    network = networks["detector"]
+    loaded = _load_kind(name_or_path, "detector", device, "fp32")
+    network = loaded.networks["detector"]
     assert isinstance(network, DetectorNetwork)
     network.fuse()
-    return Detector(folder.name, config, network, place)
+    return Detector(loaded.name, loaded.config, network, loaded.device)
 
 
 def load_damage_model(
@@ -182,12 +180,9 @@ def load_damage_model(
             damaged, hostile or too new.
         InputError: if the device is not there.
     """
-    check_choice("precision", precision, Arithmetic)
-    folder = _find_kind(name_or_path, "damage", "finder of damage", DEFAULT_DAMAGE_MODEL)
-    place = choose_device(device)
-    chosen = choose_precision(place) if precision == "auto" else precision
-    config, networks = _ready_networks(folder, place, chosen)
-    return DamageModel(folder.name, config, networks["damage"], place, chosen)
+    loaded = _load_kind(name_or_path, "damage", device, precision)
+    network = loaded.networks["damage"]
+    return DamageModel(loaded.name, loaded.config, network, loaded.device, loaded.precision)
 
 
 def load_surroundings_model(
@@ -207,37 +202,50 @@ def load_surroundings_model(
             hostile or too new.
         InputError: if the device is not there.
     """
-    check_choice("precision", precision, Arithmetic)
-    folder = _find_kind(
-        name_or_path, "surroundings", "refiner of surroundings", DEFAULT_SURROUNDINGS_MODEL
-    )
-    place = choose_device(device)
-    chosen = choose_precision(place) if precision == "auto" else precision
-    config, networks = _ready_networks(folder, place, chosen)
-    return SurroundingsModel(folder.name, config, networks["refiner"], place)
+    loaded = _load_kind(name_or_path, "surroundings", device, precision)
+    return SurroundingsModel(loaded.name, loaded.config, loaded.networks["refiner"], loaded.device)
 
 
-def _find_kind(
-    name_or_path: str | os.PathLike[str], kind: ModelKind, what: str, usual: str
-) -> Path:
-    """Return the folder of a model, refusing one of another kind.
+class _Loaded(NamedTuple):
+    """The networks of a model, ready on a device."""
 
-    Args:
-        name_or_path: Its name or folder.
-        kind: The kind that it must be of.
-        what: What the message calls that kind.
-        usual: The model of that kind that the message names.
+    name: str
+    config: ModelConfig
+    networks: dict[str, nn.Module]
+    device: torch.device
+    precision: Precision
+
+
+_USUAL = {
+    "detector": ("detector", DEFAULT_DETECTOR),
+    "damage": ("finder of damage", DEFAULT_DAMAGE_MODEL),
+    "surroundings": ("refiner of surroundings", DEFAULT_SURROUNDINGS_MODEL),
+}
+"""What messages call the kinds that fill nothing, and the model of each that they name."""
+
+
+def _load_kind(
+    name_or_path: str | os.PathLike[str], kind: ModelKind, device: str, precision: Arithmetic
+) -> _Loaded:
+    """Load a model that fills nothing, refusing one of another kind.
 
     Raises:
-        ModelError: if there is no such model, or it is of another kind.
+        ModelError: if there is no such model, or it is of another kind, or its folder is damaged,
+            hostile or too new.
+        InputError: if the device is not there.
     """
+    check_choice("precision", precision, Arithmetic)
     folder = find_model(name_or_path)
     found = read_config(folder).kind
     if found != kind:
+        what, usual = _USUAL[kind]
         raise ModelError(
             f"'{folder.name}' is a model of kind '{found}', no {what}; choose one, as '{usual}'"
         )
-    return folder
+    place = choose_device(device)
+    chosen = choose_precision(place) if precision == "auto" else precision
+    config, networks = _ready_networks(folder, place, chosen)
+    return _Loaded(folder.name, config, networks, place, chosen)
 
 
 def _ready_networks(

@@ -11,6 +11,7 @@ from PIL import Image
 
 from aleph import pictures
 from aleph.arrays import Hole, Pixels
+from aleph.masks.read import widened
 from aleph.web.schemas import PictureFormat, Sample
 
 SamplePart = Literal["image", "mask", "thumbnail"]
@@ -59,7 +60,7 @@ def sample_part(name: str, part: SamplePart) -> bytes | None:
 def _made(name: str) -> tuple[Pixels, Hole]:
     """Return a damaged photo and the mask of its damage."""
     picture, damage = _MADE[name]()
-    return pictures.paper_through(picture, damage), pictures.around(damage, _RIM)
+    return pictures.paper_through(picture, damage), widened(damage, _RIM)
 
 
 def _portrait() -> tuple[Pixels, Hole]:

@@ -8,7 +8,6 @@ photographs are only covered by masks of the usual kinds: strokes, blocks, discs
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch.nn import functional
 from aleph.arrays import Hole, Pixels
 from aleph.blending.smooth import LEAST_FACTOR, MEMORY
 from aleph.frames.frame import KNOWN_SHARE
+from aleph.masks.read import widened
 from aleph.models.config import ModelConfig
 from aleph.models.networks.extension import extend_residual
 from aleph.photo.tensors import to_pixels, to_tensor
@@ -76,7 +76,7 @@ class SurroundingsRecipe(RefiningRecipe):
         if rng.random() < _DAMAGED:
             for _ in range(_TRIES):
                 damaged, intact = self.damager.pair(picture, rng)
-                hole = _widened(damaged.label == DAMAGE, int(rng.choice(_GROWN)))
+                hole = widened(damaged.label == DAMAGE, int(rng.choice(_GROWN)))
                 if 0 < hole.mean() < _MOST:
                     return damaged.image, intact(), hole
         image = self.damager.pair(picture, rng, ())[0].image
@@ -92,11 +92,6 @@ class SurroundingsRecipe(RefiningRecipe):
     def export(self) -> dict[str, nn.Module]:
         """Return the network to ship, in inference mode."""
         return dict(self.ema)
-
-
-def _widened(hole: Hole, pixels: int) -> Hole:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
-    return np.asarray(cv2.dilate(hole.astype(np.uint8), kernel), bool)
 
 
 def _coarse(image: Tensor, hole: Tensor) -> Tensor:
