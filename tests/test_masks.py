@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from aleph.errors import InputError, MaskWarning
+from aleph.errors import EmptyMaskError, InputError, MaskWarning
 from aleph.masks.named import NAMED_MASKS, named_hole
-from aleph.masks.read import Mask, read_damaged, read_hole
+from aleph.masks.read import Mask, MaskLike, read_damaged, read_hole
 from aleph.photo.metadata import Metadata
 from aleph.photo.photo import Photo, read_photo, stored, turned
 from helpers import noise, some_hole, write_mask
@@ -433,8 +433,26 @@ def test_a_mask_of_black_white_and_nothing_marks_the_white() -> None:
 
 def test_an_empty_layer_is_refused_as_such() -> None:
     empty = Image.new("RGBA", (64, 48), (255, 255, 255, 0))
-    with pytest.raises(InputError, match="wholly transparent: nothing is painted"):
+    with pytest.raises(EmptyMaskError, match="wholly transparent: nothing is painted"):
         read_hole(empty, (48, 64))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.zeros((48, 64), bool),
+        np.zeros((48, 64), np.float32),
+        np.zeros((48, 64, 1), np.uint16),
+        *(Image.new(mode, (64, 48)) for mode in ("1", "L", "P", "RGB", "I;16", "F")),
+        Image.new("RGBA", (64, 48), (0, 0, 0, 255)),
+        Image.new("LA", (64, 48), (0, 255)),
+        Mask(np.ones((48, 64), bool), invert=True),
+    ],
+    ids=str,
+)
+def test_a_mask_that_marks_nothing_raises_an_error_of_its_own(mask: MaskLike) -> None:
+    with pytest.raises(EmptyMaskError, match="marks no pixel as missing: there is nothing to fill"):
+        read_damaged(noise(48, 64), mask)
 
 
 def test_colours_on_nothing_that_are_no_strokes_are_refused_with_what_was_seen() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aleph.damage.find import find_damage
     from aleph.errors import (
         AlephError,
+        EmptyMaskError,
         FrameWarning,
         InputError,
         MaskWarning,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AlephError": "errors",
     "Candidate": "inpainting",
+    "EmptyMaskError": "errors",
     "FrameWarning": "errors",
     "InputError": "errors",
     "Inpainter": "inpainter",
@@ -75,6 +77,7 @@ _HOMES = {
 __all__ = [
     "AlephError",
     "Candidate",
+    "EmptyMaskError",
     "FrameWarning",
     "Inpainter",
     "Inpainting",

@@ -18,6 +18,10 @@ class InputError(AlephError, ValueError):
     """An image, a mask or an option that cannot be used."""
 
 
+class EmptyMaskError(InputError):
+    """A mask that marks no pixel as missing, so that there is nothing to fill."""
+
+
 class NothingFoundError(InputError):
     """A photo in which no damage was found, so that there is nothing to fill."""
 

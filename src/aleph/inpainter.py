@@ -161,7 +161,7 @@ class Inpainter:
                 More `steps` than the preset's can lower the step size, as the report's `notes` say.
 
         Raises:
-            InputError: if the picture, the mask or an option cannot be used.
+            InputError: if the picture, the mask (`EmptyMaskError`) or an option cannot be used.
 
         Warns:
             FrameWarning: if no frame was found, so that the hole was filled classically.
@@ -574,6 +574,7 @@ def inpaint(
         uint8 (H, W, 3), equal to the picture wherever the mask is zero.
 
     Raises:
+        EmptyMaskError: if the mask marks no pixel as missing.
         InputError: if the picture, the mask or an option cannot be used.
         ModelError: if there is no such model.
     """

@@ -42,7 +42,7 @@ FORGETTING = 25.6
 SOFTENING = 0.6 / 64
 """Blur of G(ẑ) beside known pixels, in sides of the frame."""
 
-_SOFT_REACH = 1 / 32
+SOFT_REACH = 1 / 32
 """Distance from known pixels, in sides of the frame, over which that blur fades out."""
 
 _WHOLE = 256
@@ -145,7 +145,7 @@ class Softness:
     def __init__(self, hole: Hole, side: float, softening: float = SOFTENING) -> None:
         self.blur = softening * side
         distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-        share = np.exp(-np.square(np.maximum(distance - 1, 0) / (_SOFT_REACH * side)))
+        share = np.exp(-np.square(np.maximum(distance - 1, 0) / (SOFT_REACH * side)))
         self.share = share.astype(np.float64)[:, :, None]
 
     def __call__(self, guess: NDArray[np.float64]) -> NDArray[np.float64]:

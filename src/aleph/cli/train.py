@@ -100,19 +100,46 @@ def _show(outcome: Outcome, out: Path) -> None:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of `aleph train`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder of a run of `aleph train`; for --onnx alone, a model's name or folder.",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write.")] = None,
     push: Annotated[
         str | None,
         typer.Option(help="Share it on the Hugging Face Hub as user/model, private at first."),
     ] = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(help="Write one ONNX file: encoder, generator, refiner (preset fast)."),
+    ] = None,
 ) -> None:
-    """Make a model folder of a training run."""
-    from aleph.training.export import export_run
+    """Make a model folder of a training run, or an ONNX file of a model."""
+    if out is None and onnx is None:
+        raise InputError("say what to write: --out FOLDER for a run, --onnx FILE for a model")
+    if out is None and push is not None:
+        raise InputError("--push shares a model folder: name it with --out FOLDER")
+    if out is not None:
+        from aleph.training.export import export_run
 
-    step = export_run(run, out)
-    typer.echo(f"exported step {step} to {out}; complete its README.md, the model's card")
-    if push is not None:
+        step = export_run(source, out)
+        typer.echo(f"exported step {step} to {out}; complete its README.md, the model's card")
+    if out is not None and push is not None:
         from aleph.models.hub import push_model
 
         typer.echo(f"shared as {push_model(out, push)}")
+    if onnx is not None:
+        _export_onnx(source if out is None else str(out), onnx)
+
+
+def _export_onnx(model: str, path: Path) -> None:
+    from aleph.onnx import export_onnx
+
+    difference = export_onnx(model, path)
+    typer.echo(
+        f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); onnxruntime fills as torch does, to "
+        f"{difference} grey levels"
+    )

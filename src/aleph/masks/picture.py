@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.arrays import Pixels
-from aleph.errors import InputError, MaskWarning, warn
+from aleph.errors import EmptyMaskError, InputError, MaskWarning, warn
 from aleph.masks.numbers import missing_numbers
 from aleph.photo.photo import Photo
 
@@ -128,7 +128,7 @@ def _missing_layer(
     """Read a picture that is transparent in places: painted strokes, or a sheet with holes."""
     seen, erased = alpha >= _OPAQUE, _mask_of(alpha < 255)
     if not seen.any():
-        raise InputError("the mask is wholly transparent: nothing is painted on it")
+        raise EmptyMaskError("the mask is wholly transparent: nothing is painted on it")
     share = float(seen.mean())
     if _is_copy(pixels, photo, seen):
         return erased

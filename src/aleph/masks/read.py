@@ -17,7 +17,15 @@ from PIL import Image, ImageColor
 
 from aleph.arrays import Hole
 from aleph.config import check_share, check_whole
-from aleph.errors import InputError, MaskWarning, PhotoWarning, shown, unknown_name, warn
+from aleph.errors import (
+    EmptyMaskError,
+    InputError,
+    MaskWarning,
+    PhotoWarning,
+    shown,
+    unknown_name,
+    warn,
+)
 from aleph.masks.named import NAMED_MASKS, named_hole
 from aleph.masks.numbers import missing_numbers, read_array
 from aleph.masks.picture import missing_in
@@ -192,7 +200,8 @@ def read_hole(
         limits: How large the mask may be.
 
     Raises:
-        InputError: if it cannot be read, has another size, or has no missing or no known pixel.
+        EmptyMaskError: if no pixel is missing.
+        InputError: if it cannot be read, has another size, or has no known pixel.
 
     Warns:
         MaskWarning: if more than nine tenths are missing, or as `missing_in`.
@@ -383,10 +392,11 @@ def check_hole(hole: Hole) -> None:
     """Refuse a hole without a missing pixel, or without a known one.
 
     Raises:
-        InputError: if no pixel is missing, or none is known.
+        EmptyMaskError: if no pixel is missing.
+        InputError: if none is known.
     """
     if not hole.any():
-        raise InputError("the mask marks no pixel as missing: there is nothing to fill")
+        raise EmptyMaskError("the mask marks no pixel as missing: there is nothing to fill")
     if hole.all():
         raise InputError("the mask marks every pixel as missing: there is nothing to go by")
 

@@ -57,14 +57,13 @@ class ModulatedConv(nn.Module):
 
         While the weights are frozen, as in a search of many steps, it is computed once.
         """
-        state, frozen = (
-            (self.weight.data_ptr(), self.weight._version),
-            not self.weight.requires_grad,
-        )
-        if frozen and self._known_power and self._known_power[0] == state:
+        if self.weight.requires_grad:
+            return self.weight.float().square().sum(dim=(2, 3))
+        state = (self.weight.data_ptr(), self.weight._version)
+        if self._known_power and self._known_power[0] == state:
             return self._known_power[1]
         power = self.weight.float().square().sum(dim=(2, 3))
-        if frozen and not power.is_inference():  # autograd cannot use an inference tensor
+        if not power.is_inference():  # autograd cannot use an inference tensor
             self._known_power = (state, power)
         return power
 
