@@ -59,9 +59,10 @@ def test_the_old_picture_stays_and_what_is_new_is_missing() -> None:
     assert np.array_equal(photo.pixels[:30, 7:], image)
     assert np.array_equal(found[:30, 7:], hole)
     assert found.sum() == hole.sum() + 45 * 47 - 30 * 40
-    photo, found = read_damaged_photo(image, None, extend={"top": 5})
-    assert found[:5].all()
-    assert not found[5:].any()
+    for nothing in (None, np.zeros((30, 40), bool)):
+        photo, found = read_damaged_photo(image, nothing, extend={"top": 5})
+        assert found[:5].all()
+        assert not found[5:].any()
 
 
 def test_without_mask_and_extension_nothing_is_missing() -> None:

@@ -223,6 +223,29 @@ def test_the_weights_and_the_samples_are_pictures(client: TestClient) -> None:
     assert client.get("/api/v1/samples/none/image").status_code == 404
 
 
+def test_a_picture_is_widened_by_whole_pixels_and_within_the_limit(tiny_folder: Path) -> None:
+    """The mask says nothing, or marks something too; a thousandth of a side is a pixel of it."""
+    empty = png(np.zeros((24, 24), np.uint8))
+    web = create_app(Engine("cpu", str(tiny_folder)), limits=Limits(pixels=1000))
+    with TestClient(web.app, base_url=HERE) as client:
+
+        def ask(mask: bytes, *extend: str) -> httpx.Response:
+            data = {"preset": "fast", "extend": extend}
+            return client.post("/api/v1/inpaint", files={**FILES, "mask": mask}, data=data)
+
+        for mask in (empty, FILES["mask"]):
+            answer = ask(mask, "left=20.833%", "bottom=0.1%")
+            assert answer.status_code == 200, answer.text
+            wide = np.asarray(Image.open(BytesIO(answer.content)))
+            assert wide.shape == (25, 29, 3)
+            known = ~HOLE if mask is FILES["mask"] else np.ones_like(HOLE)
+            assert np.array_equal(wide[:24, 5:][known], IMAGE[known])
+        refused = ask(empty, "right=100%")
+        assert refused.status_code == 422
+        assert "widened image has 48×24 pixels" in refused.json()["detail"]
+        assert ask(empty).status_code == 422
+
+
 def test_a_thumbnail_can_show_an_area(client: TestClient) -> None:
     job = submit(client, steps="0")
     wait_for(client, job, "done")

@@ -10,7 +10,7 @@ import numpy as np
 from aleph.arrays import Hole
 from aleph.damage.find import marked, read_probability
 from aleph.damage.rim import shows_damage
-from aleph.errors import InputError, MaskWarning, NothingFoundError, shown, warn
+from aleph.errors import EmptyMaskError, InputError, MaskWarning, NothingFoundError, shown, warn
 from aleph.masks.named import NAMED_MASKS
 from aleph.masks.read import (
     AUTO,
@@ -112,8 +112,9 @@ def read_damaged_photo(
         if mask is None:
             raise NothingFoundError(NOTHING_MISSING)
         photo, hole = _read_damaged(image, mask, seed, limits)
-    except NothingFoundError:
-        photo = read_photo(image, limits=limits) if mask else read_with_remarks(image, limits)
+    except (NothingFoundError, EmptyMaskError):
+        told = mask is not None  # what is to be said of the photo was said already
+        photo = read_photo(image, limits=limits) if told else read_with_remarks(image, limits)
         hole = np.zeros(photo.shape, bool) if photo.missing is None else photo.missing
     extension = read_extension(extend, photo.shape)
     height, width = extension.size(photo.shape)

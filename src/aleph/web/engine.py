@@ -22,11 +22,12 @@ from aleph.errors import InputError, ModelError, unknown_name, unwarned
 from aleph.frames.detect import Finder
 from aleph.frames.placement import Placement
 from aleph.masks.read import read_hole
+from aleph.photo.extend import read_extension
 from aleph.photo.photo import Photo
 from aleph.search.weighting import context_weight
 from aleph.web.jobs import Job
 from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat
-from aleph.web.uploads import Upload
+from aleph.web.uploads import Upload, check_pixels
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter, Inpainting, SearchedFrame
@@ -214,7 +215,8 @@ class Engine:
         inpainter = self._named(options.model)
         job.report("stage", stage="looking")
         photo, mask = upload.image(), upload.mask()
-        previews = _Previews(job, photo.shape, self._interval)
+        canvas = _canvas(photo, options, upload.pixels)
+        previews = _Previews(job, canvas, self._interval)
         with unwarned():  # the report tells the client; the server's log has no use for them
             inpainting = inpainter(
                 photo,
@@ -271,6 +273,19 @@ class Engine:
                 assert finder is not None
                 self._detectors[detector] = finder
             return self._detectors[detector]
+
+
+def _canvas(photo: Photo, options: FillOptions, pixels: int) -> tuple[int, int]:
+    """Return height and width of what is filled: the photo, or more where it is widened.
+
+    Raises:
+        TooManyPixels: if that has more than `pixels`.
+        InputError: if the extension cannot be used.
+    """
+    extend = options.overrides()["extend"]
+    height, width = read_extension(extend, photo.shape).size(photo.shape) if extend else photo.shape
+    check_pixels("widened image", width, height, pixels)
+    return height, width
 
 
 def used_frames(report: dict[str, Any]) -> list[FrameInfo]:

@@ -36,9 +36,10 @@ _NUMBER = r"\s*-?\d{1,6}(\.\d{1,3})?\s*"
 _FOUR = f"{_NUMBER}(,{_NUMBER}){{3}}"
 
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Widened = Annotated[
-    str, Field(pattern=r"^(left|top|right|bottom)=([1-9][0-9]?(\.[0-9]{1,3})?|100)%$")
-]
+_SHARE = r"(0\.[0-9]{0,2}[1-9]|[1-9][0-9]?(\.[0-9]{1,3})?|100)"
+"""Per cent: above 0, at most 100, to a thousandth."""
+
+Widened = Annotated[str, Field(pattern=rf"^(left|top|right|bottom)={_SHARE}%$")]
 Eyes = Annotated[str, Field(pattern=f"^{_FOUR}$")]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 """x to the right and y down, in pixels of the upright picture."""

@@ -65,11 +65,20 @@ def check_picture(stream: BinaryIO, what: str, pixels: int) -> PictureFormat:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         known = ", ".join(sorted({*READABLE} - {"MPO"}))
         raise InputError(f"the {what} is not a picture in a known format ({known})") from None
+    check_pixels(what, width, height, pixels)
+    return READABLE[name]
+
+
+def check_pixels(what: str, width: int, height: int, pixels: int) -> None:
+    """Refuse a picture with more pixels than are allowed.
+
+    Raises:
+        TooManyPixels: with how many it has.
+    """
     if width * height > pixels:
         raise TooManyPixels(
             f"the {what} has {width}×{height} pixels; at most {pixels:,} are allowed"
         )
-    return READABLE[name]
 
 
 def read_image(data: bytes, pixels: int) -> Photo:

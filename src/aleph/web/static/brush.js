@@ -11,7 +11,7 @@ export function makeBrush(app) {
   /** In pixels of the picture: the slider is logarithmic. The smallest dab covers half of a pixel
    * wherever it falls. */
   function radius() {
-    const largest = Math.max(editor.picture.width, editor.picture.height) / 2;
+    const largest = Math.max(editor.width, editor.height) / 2;
     return Math.max(0.85, largest ** (Number($("size").value) / 100) / 2);
   }
 
@@ -29,7 +29,7 @@ export function makeBrush(app) {
     const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const way = ways[event.key];
     if (!way && event.key !== "Enter") return false;
-    const { width, height } = editor.picture;
+    const { width, height } = editor;
     const here = scene.cursor ?? { x: width / 2, y: height / 2 };
     const stride = event.shiftKey ? 1 : Math.max(1, radius());
     if (way) {

@@ -22,7 +22,7 @@ export class DamageFinder {
   async find(sensitivity, signal) {
     const { editor } = this;
     const { base } = editor;
-    const { width, height } = editor.picture;
+    const { width, height } = base;
     const bitmap = await createImageBitmap(await api.damage(base.blob, signal), {
       colorSpaceConversion: "none",
     });
@@ -47,9 +47,9 @@ export class DamageFinder {
     const least = Math.max(1, Math.ceil(255 * (1 - sensitivity)));
     const { likely } = this.found;
     const count = likely.reduce((sum, value) => sum + (value >= least), 0);
-    const { pixels, width, height } = editor.mask;
-    const marked = widened(likely.map((value) => Number(value >= least)), width, height, RIM);
-    this.change = editor.noteMask(editor.mask.replace(pixels.map((value, i) => value | marked[i])));
+    const { mask, base } = editor;
+    const marked = widened(likely.map((value) => Number(value >= least)), base.width, base.height, RIM);
+    this.change = editor.noteMask(mask.replace(mask.with(marked)));
     return count;
   }
 }

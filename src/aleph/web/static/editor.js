@@ -1,6 +1,7 @@
 // What is being edited: the picture, its hole, its fills, and how to go back.
 
 import * as api from "./api.js";
+import { NONE, widened } from "./extension.js";
 import { History } from "./history.js";
 import { Mask } from "./mask.js";
 
@@ -64,10 +65,25 @@ export class Candidate {
   }
 }
 
+/** A fill as what the next hole is in; `origin` is where the photo that was opened lies in it. */
+function filled(candidate, { x, y }) {
+  const { png: blob, bitmap } = candidate;
+  return { blob, bitmap, candidate, width: bitmap.width, height: bitmap.height, x, y };
+}
+
+/** A mask for the canvas of a picture, with all that extends the picture selected. */
+export function canvasOf(picture, extension) {
+  const { width, height } = widened(picture, extension);
+  const { left: x, top: y } = extension;
+  return new Mask(width, height, { x, y, width: picture.width, height: picture.height });
+}
+
 export class Editor extends EventTarget {
   picture = null; // {name, blob, shown, bitmap, width, height}: what was opened
-  base = null; // {blob, bitmap, candidate}: what the hole is in
-  mask = null;
+  base = null; // {blob, bitmap, candidate, width, height, x, y}: what the hole is in, and where in it
+  // the photo that was opened lies
+  extension = NONE; // by how many pixels the canvas is wider than that
+  mask = null; // as large as the canvas
   fill = null; // {candidates, taken, seed, generated}
   frames = []; // where the model looks, as far as is known
   framed = false; // whether the user has set them: then they are what it is told
@@ -85,14 +101,32 @@ export class Editor extends EventTarget {
   }
 
   /** Take over a whole session. */
-  restore({ picture, base = null, mask, fill = null, frames = [], framed = false, format = null, unsaved = false }) {
+  restore({ picture, base = null, mask, fill = null, frames = [], framed = false, format = null, unsaved = false, extension = NONE, origin = { x: 0, y: 0 } }) {
+    const { blob, bitmap, width, height } = picture;
     this.picture = picture;
-    this.base = base
-      ? { blob: base.png, bitmap: base.bitmap, candidate: base }
-      : { blob: picture.blob, bitmap: picture.bitmap, candidate: null };
-    Object.assign(this, { mask, fill, frames, framed, format, unsaved, refused: null });
+    this.base = base ? filled(base, origin) : { blob, bitmap, candidate: null, width, height, x: 0, y: 0 };
+    Object.assign(this, { extension, mask, fill, frames, framed, format, unsaved, refused: null });
     this.history = new History();
     this.changed();
+  }
+
+  /** Size of the canvas, in which all points are counted: of the picture and what extends it. */
+  get width() {
+    return this.mask.width;
+  }
+
+  get height() {
+    return this.mask.height;
+  }
+
+  /** Where the photo that was opened lies on the canvas. */
+  get origin() {
+    return { x: this.base.x + this.extension.left, y: this.base.y + this.extension.top };
+  }
+
+  /** Whether some of the picture itself is selected, not only what extends it. */
+  get painted() {
+    return Boolean(this.mask) && this.mask.count > this.mask.beyond;
   }
 
   /** Whether there is something to fill and something to go by. */
@@ -119,7 +153,7 @@ export class Editor extends EventTarget {
     const put = (values) => () => {
       Object.assign(this, values);
     };
-    const change = { undo: put(before), redo: put(fields) };
+    const change = { bytes: fields.mask?.bytes, undo: put(before), redo: put(fields) };
     change.redo();
     this.push(change);
   }
@@ -156,8 +190,18 @@ export class Editor extends EventTarget {
   keepFill() {
     const taken = this.taken;
     if (!taken) return;
-    const mask = new Mask(this.picture.width, this.picture.height);
-    this.set({ base: { blob: taken.png, bitmap: taken.bitmap, candidate: taken }, fill: null, mask });
+    const mask = new Mask(this.width, this.height);
+    this.set({ base: filled(taken, this.origin), extension: NONE, fill: null, mask });
+  }
+
+  /** Extend the canvas, from the picture's own borders on; what is painted stays where it is. */
+  extend(extension) {
+    const before = this.extension;
+    const [dx, dy] = [extension.left - before.left, extension.top - before.top];
+    const mask = canvasOf(this.base, extension);
+    mask.replace(this.mask.moved(dx, dy, mask.width, mask.height));
+    const frames = this.frames.map((frame) => frame.moved(dx, dy));
+    this.set({ extension, mask, frames });
   }
 
   /** Take one of the fills. */

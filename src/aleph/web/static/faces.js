@@ -16,12 +16,12 @@ export class FaceFinder extends EventTarget {
 
   /** The selection may have changed; `may` says whether looking makes sense now. */
   changed(may) {
-    const { base, mask, framed, hasHole } = this.editor;
+    const { base, mask, framed, painted } = this.editor;
     const same = this.asked?.base === base && this.asked.mask === mask && this.asked.version === mask?.version;
     if (same && (this.state !== "unknown" || this.timer)) return;
     this.cancel();
     if (!may || framed) return;
-    if (!hasHole) {
+    if (!painted || mask.full) {
       this.editor.frames = [];
       return;
     }
@@ -47,9 +47,11 @@ export class FaceFinder extends EventTarget {
     const running = (this.running = new AbortController());
     this.become("looking");
     try {
-      const found = await api.frames(base.blob, await mask.png(), running.signal);
+      const part = await mask.png({ part: mask.picture });
+      const found = await api.frames(base.blob, part, running.signal);
       if (running !== this.running) return;
-      const frames = found.map((frame) => new Frame(frame));
+      const { x, y } = mask.picture;
+      const frames = found.map((frame) => new Frame(frame).moved(x, y));
       this.running = null;
       this.state = "known";
       if (framed) editor.set({ frames, framed: false });
@@ -70,11 +72,11 @@ export class FaceFinder extends EventTarget {
 }
 
 /** What is known of the faces, in words. */
-export function facesNote({ frames, framed, hasHole }, state, canLook) {
+export function facesNote({ frames, framed, painted }, state, canLook) {
   const count = frames.length === 1 ? "1 face" : `${frames.length || "No"} faces`;
   if (framed) return frames.length ? `${count} marked: only there.` : "No faces marked: they will be looked for again.";
   if (!canLook) return "Click the two eyes of a face to mark it (F).";
   if (state === "looking") return "Looking for faces…";
-  if (!hasHole || state === "unknown") return "Faces at the selection will be found. Click two eyes to mark one (F).";
+  if (!painted || state === "unknown") return "Faces at the selection will be found. Click two eyes to mark one (F).";
   return `${count} found at the selection. Click two eyes to mark one (F).`;
 }

@@ -42,21 +42,22 @@ export function makeFilling(app) {
     return { seed: String(fill.seed + 1), candidates: String(count) };
   }
 
-  function finish(more, { candidates, info }, seed) {
+  function finish(more, { candidates: found, info }, seed) {
     const before = more?.fill.candidates ?? [];
     const known = before.map(({ loss }) => loss);
     const isNew = ({ loss }) => loss === null || !known.some((other) => Math.abs(other - loss) < SAME);
-    const fresh = more ? candidates.filter(isNew).slice(0, Number($("count").value)) : candidates;
+    const fresh = more ? found.filter(isNew).slice(0, Number($("count").value)) : found;
     editor.format ??= info.format;
     app.setCompare(1);
-    app.complain(plainWarnings(info));
     if (!fresh.length) {
       app.complain("No other variation was found: change the selection or the quality.");
       editor.fill = { ...more.fill, seed };
       return;
     }
-    const generated = info.report?.regions?.generated;
-    const chosen = { candidates: [...before, ...fresh], taken: before.length, seed, generated };
+    const { generated, guessed } = info.report?.regions ?? {};
+    const notice = plainWarnings(info, editor.painted);
+    const candidates = [...before, ...fresh];
+    const chosen = { candidates, taken: before.length, seed, generated, guessed, notice };
     editor.set({ fill: chosen, ...(editor.framed ? {} : { frames: framesOf(info) }) });
     keep(fresh);
   }

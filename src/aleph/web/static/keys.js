@@ -1,6 +1,6 @@
 // What keys do. Letters choose tools or act; with Ctrl or ⌘ they are commands.
 
-const TOOLS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", f: "faces", d: "compare", h: "hand" };
+const TOOLS = { b: "brush", e: "eraser", r: "rectangle", l: "lasso", x: "extend", f: "faces", d: "compare", h: "hand" };
 
 /** `keys` and `commands` map a key to an action; `steer` takes the keys that are left. */
 export function listenToKeys({ keys, commands, choose, escape, steer, ready, released }) {

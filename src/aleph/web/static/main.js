@@ -4,13 +4,14 @@ import * as api from "./api.js";
 import { makeBrush } from "./brush.js";
 import { DamageFinder } from "./damage.js";
 import { Editor } from "./editor.js";
+import { makeExtending } from "./extending.js";
 import { FaceFinder, facesNote } from "./faces.js";
 import { pictureAmong } from "./files.js";
 import { makeFilling } from "./filling.js";
 import { listenToKeys } from "./keys.js";
 import { makeOpening } from "./opening.js";
 import { rememberOptions, showOffer } from "./options.js";
-import { $, shareNote, showCandidates } from "./panel.js";
+import { $, fillNote, showCandidates } from "./panel.js";
 import { listen } from "./pointer.js";
 import { makeSaving } from "./saving.js";
 import { Scene } from "./scene.js";
@@ -23,12 +24,12 @@ import { makeWeights } from "./weights.js";
 
 const HANDLE = 12; // CSS pixels within which the border between before and after is held
 const STEP = 300; // parts of the picture by which the selection grows
+const ROOM = 0.3; // left around the picture while it is extended, in its own sides
 
 const canvas = $("canvas");
 const editor = new Editor();
 const view = new View(canvas);
 const scene = new Scene(canvas, view, editor);
-const tools = makeTools(editor, setCompare);
 const faces = new FaceFinder(editor);
 const damage = new DamageFinder(editor);
 let toolName = "brush";
@@ -39,10 +40,10 @@ let keptCompare = null; // while C is held
 /** What the parts of the page share. */
 const app = {
   editor, view, scene, refresh, say, complain, attempt, setCompare, isWhole, moveFocus,
+  tool: () => tools[toolName],
   offer: { max_pixels: Infinity, max_upload_bytes: Infinity },
   session: new Session(editor),
   running: null, // an AbortController, with the seed of what is worked out
-  tool: () => tools[toolName],
   sized: () => toolName === "brush" || toolName === "eraser",
   begun() {
     complain("");
@@ -52,6 +53,8 @@ const app = {
   opened: () => choose(tools[toolName].paints ? toolName : "brush"),
   focusPicture: () => canvas.focus({ preventScroll: true }),
 };
+const extending = makeExtending(app);
+const tools = makeTools(editor, setCompare, extending);
 const brush = makeBrush(app);
 const saving = makeSaving(app);
 const opening = makeOpening(app, saving.save);
@@ -68,6 +71,9 @@ function refresh() {
   const entered = document.body.dataset.state !== state;
   document.body.dataset.state = state;
   document.body.toggleAttribute("data-paints", app.sized());
+  document.body.toggleAttribute("data-extends", Boolean(app.tool().extending));
+  if (picture) view.become(editor.width, editor.height, editor.origin);
+  extending.refresh();
   $("file-name").textContent = picture?.name ?? "";
   $("fill").disabled = Boolean(fill || editor.refused) || !editor.hasHole;
   $("undo").disabled = Boolean(running) || !history.done.length;
@@ -78,7 +84,7 @@ function refresh() {
   $("sensitivity-row").hidden = !damage.ready;
   if (!damage.ready) $("damage-note").textContent = "";
   $("faces-note").textContent = facesNote(editor, faces.state, app.offer.frames);
-  $("share").textContent = shareNote(fill);
+  $("share").textContent = fillNote(fill);
   scene.tool = app.tool();
   scene.searching = Boolean(running);
   scene.frames = shownFrames();
@@ -110,12 +116,17 @@ function shownFrames() {
 
 /** Whether a frame's corners are those of the whole picture, which needs no outline. */
 function isWhole([first, , third]) {
-  const { width, height } = editor.picture;
+  const { width, height } = editor;
   return first.x <= 0 && first.y <= 0 && third.x >= width && third.y >= height;
 }
 
 function hint(state) {
   if (state === "painting") {
+    if (app.tool().extending) {
+      return editor.mask.beyond
+        ? "What is marked around the photo will be filled."
+        : "Drag a border of the photo outwards.";
+    }
     if (app.tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
     if (editor.mask.full) return "Something of the picture must be left: erase a part.";
     if (editor.mask.empty) return "Paint over what is damaged or missing.";
@@ -170,6 +181,8 @@ function choose(name) {
   }
   canvas.dataset.tool = name;
   scene.cursor = null;
+  canvas.style.cursor = "";
+  view.spare(app.tool().extending ? ROOM : 0);
   refresh();
 }
 
@@ -177,12 +190,12 @@ listen(canvas, view, {
   pans: () => toolName === "hand" || Boolean(app.running),
   changed: () => scene.draw(),
   down(point, erase) {
-    const handle = view.x + editor.picture.width * view.scale * scene.compare;
+    const handle = view.x + editor.width * view.scale * scene.compare;
     heldCompare = editor.fill && scene.compare < 1 && Math.abs(point.x - handle) < HANDLE;
     if (!heldCompare) app.tool().down(view.toPicture(point), brush.pen(erase));
   },
   move(point) {
-    if (heldCompare) setCompare(view.toPicture(point).x / editor.picture.width);
+    if (heldCompare) setCompare(view.toPicture(point).x / editor.width);
     else app.tool().move(view.toPicture(point), brush.pen());
   },
   up() {
@@ -196,13 +209,16 @@ listen(canvas, view, {
   },
   hover(point) {
     const shown = point && editor.picture && app.sized();
+    if (point && editor.picture && app.tool().cursor) {
+      canvas.style.cursor = app.running ? "" : app.tool().cursor(view.toPicture(point), view.scale);
+    }
     scene.cursor = shown ? { ...view.toPicture(point), radius: brush.radius() } : null;
   },
 });
 
 function reshape(way) {
   if (!editor.hasHole || editor.fill || app.running) return;
-  const { width, height } = editor.picture;
+  const { width, height } = editor;
   editor.noteMask(editor.mask[way](Math.max(1, Math.round(Math.max(width, height) / STEP))));
 }
 
@@ -262,7 +278,8 @@ listenToKeys({
   },
   choose,
   escape: () => (app.running ? app.running.abort() : app.tool().abandon()),
-  steer: (event) => event.target === canvas && editor.picture && !app.running && brush.steer(event),
+  steer: (event) =>
+    event.target === canvas && editor.picture && !app.running && (app.tool().extending ?? brush).steer(event),
   ready: () => Boolean(editor.picture),
   released(key) {
     if (key === "c" && keptCompare !== null) setCompare(keptCompare);
@@ -367,7 +384,7 @@ new ResizeObserver(() => {
 
 async function resumed(resume) {
   await attempt(resume);
-  if (editor.picture) view.show(editor.picture.width, editor.picture.height);
+  if (editor.picture) view.show(editor.width, editor.height);
   refresh();
 }
 

@@ -6,15 +6,24 @@ export const PAINT = "#ff3d71";
 const [RED, GREEN, BLUE] = [0xff, 0x3d, 0x71];
 
 export class Mask {
-  constructor(width, height) {
+  /** `picture` is the box that the picture takes of it: what lies beyond is selected for good. */
+  constructor(width, height, picture = { x: 0, y: 0, width, height }) {
     this.width = width;
     this.height = height;
+    this.picture = picture;
+    this.beyond = width * height - picture.width * picture.height; // pixels
     this.pixels = new Uint8Array(width * height);
     this.count = 0;
     this.canvas = new OffscreenCanvas(width, height);
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.dirty = null;
     this.version = 0; // counts the changes
+    if (this.beyond) this.clear();
+  }
+
+  /** Memory that it takes. */
+  get bytes() {
+    return 5 * this.pixels.length;
   }
 
   get empty() {
@@ -110,6 +119,28 @@ export class Mask {
     return this.replace(widened(known, this.width, this.height, pixels).map((value) => 1 - value));
   }
 
+  /** Its pixels on a canvas of another size, moved; what it does not cover is not selected. */
+  moved(dx, dy, width, height) {
+    const pixels = new Uint8Array(width * height);
+    const { x, y, width: across, height: down } = this.picture;
+    for (let row = Math.max(0, -y - dy); row < Math.min(down, height - y - dy); row++) {
+      const start = (y + row) * this.width + x;
+      pixels.set(this.pixels.subarray(start, start + across), (y + dy + row) * width + x + dx);
+    }
+    return pixels;
+  }
+
+  /** Its pixels with those of the picture that are marked, in addition to what is selected or not. */
+  with(marked, added = true) {
+    const { x, y, width, height } = this.picture;
+    const pixels = added ? this.pixels.slice() : new Uint8Array(this.pixels.length);
+    for (let row = 0; row < height; row++) {
+      const start = (y + row) * this.width + x;
+      for (let column = 0; column < width; column++) pixels[start + column] |= marked[row * width + column];
+    }
+    return pixels;
+  }
+
   /** Which share of a square is selected; what lies beyond the picture is not. */
   share(left, top, side) {
     let count = 0;
@@ -137,9 +168,22 @@ export class Mask {
 
   change(box, after) {
     const before = this.read(box);
+    if (this.beyond) this.selectBeyond(box, after);
     this.write(box, after);
     if (before.every((value, i) => value === after[i])) return null;
     return { box, before, after, bytes: 2 * after.length };
+  }
+
+  /** Select what lies beyond the picture among the pixels of a box. */
+  selectBeyond(box, pixels) {
+    const { x, y, width, height } = this.picture;
+    const [first, last] = [x - box.x, x + width - box.x].map((at) => Math.min(Math.max(at, 0), box.width));
+    for (let row = 0; row < box.height; row++) {
+      const start = row * box.width;
+      const inside = box.y + row >= y && box.y + row < y + height;
+      pixels.fill(1, start, start + (inside ? first : box.width));
+      if (inside) pixels.fill(1, start + last, start + box.width);
+    }
   }
 
   read({ x, y, width, height }) {
@@ -166,14 +210,14 @@ export class Mask {
     this.context.putImageData(image, x, y);
   }
 
-  /** As a PNG, white = missing, at most `side` pixels long. */
-  async png(side = Infinity) {
-    const shrink = Math.min(1, side / Math.max(this.width, this.height));
-    const width = Math.max(1, Math.round(this.width * shrink));
-    const height = Math.max(1, Math.round(this.height * shrink));
+  /** As a PNG, white = missing, at most `side` pixels long; of a part of it, if that is given. */
+  async png({ side = Infinity, part = { x: 0, y: 0, width: this.width, height: this.height } } = {}) {
+    const shrink = Math.min(1, side / Math.max(part.width, part.height));
+    const width = Math.max(1, Math.round(part.width * shrink));
+    const height = Math.max(1, Math.round(part.height * shrink));
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d");
-    context.drawImage(this.canvas, 0, 0, width, height);
+    context.drawImage(this.canvas, part.x, part.y, part.width, part.height, 0, 0, width, height);
     context.globalCompositeOperation = "source-in";
     context.fillStyle = "#fff";
     context.fillRect(0, 0, width, height);

@@ -70,16 +70,20 @@ export function makeOpening(app, save) {
 
   /** Select what is light in a picture; `made` says whether that is the user's own work. */
   async function useMask(blob, made = true) {
-    const { width, height } = editor.picture;
+    const { base, mask, width, height } = editor;
     const bitmap = await createImageBitmap(blob).catch(() => {
       throw new api.Refusal("The mask is no picture that can be read.");
     });
-    if (bitmap.width * height !== bitmap.height * width) {
+    const fits = (size) => bitmap.width * size.height === bitmap.height * size.width;
+    if (!fits(base) && !fits(editor)) {
       throw new api.Refusal(
-        `The mask has ${bitmap.width}×${bitmap.height} pixels, the photo ${width}×${height}: they must have the same shape.`,
+        `The mask has ${bitmap.width}×${bitmap.height} pixels, the photo ${base.width}×${base.height}: they must have the same shape.`,
       );
     }
-    editor.noteMask(editor.mask.replace(maskPixels(bitmap, width, height)));
+    const pixels = fits(base)
+      ? mask.with(maskPixels(bitmap, base.width, base.height), false)
+      : maskPixels(bitmap, width, height);
+    editor.noteMask(mask.replace(pixels));
     if (!made) editor.saved();
   }
 

@@ -71,7 +71,8 @@ export function readOptions(editor) {
     seed: String(clamped($("seed"))),
   };
   if (!editor.framed) return options;
-  const numbers = ({ eyes }) => eyes.flatMap(({ x, y }) => [x.toFixed(2), y.toFixed(2)]);
+  const { left, top } = editor.extension; // the server counts from the picture's own corner
+  const numbers = ({ eyes }) => eyes.flatMap(({ x, y }) => [(x - left).toFixed(2), (y - top).toFixed(2)]);
   return { ...options, eyes: editor.frames.map((frame) => numbers(frame).join(",")) };
 }
 

@@ -30,21 +30,28 @@ function choice(fill, candidate, index, take) {
   return button;
 }
 
-/** How much of the selection the model made up, and how much was continued from around it. */
-export function shareNote(fill) {
-  const share = fill?.generated;
-  if (share === undefined || share === null) return "";
-  const percent = Math.round(100 * share);
-  if (percent === 0) return "All of it was continued from its surroundings.";
-  if (percent === 100) return "All of it was filled by the face model.";
-  return `${percent} % was filled by the face model, ${100 - percent} % was continued from its surroundings.`;
+/** What a person should know of a fill: where it is from, and what can be done about it. */
+export function fillNote(fill) {
+  return fill ? [shares(fill), fill.notice].filter(Boolean).join(" ") : "";
 }
 
-/** What a person should know of a fill, without the words of programs. */
-export function plainWarnings({ report, warnings }) {
+/** How much of the selection the model made up, and how much was continued from around it. */
+function shares({ generated, guessed }) {
+  if (generated === undefined || generated === null) return "";
+  const percent = Math.round(100 * generated);
+  const far = Math.round(100 * (guessed ?? 0));
+  const guess = far ? ` ${far} % lies far from all that is known: there it is a guess.` : "";
+  if (percent === 0) return `All of it was continued from its surroundings.${guess}`;
+  if (percent === 100) return `All of it was filled by the model.${guess}`;
+  return `${percent} % was filled by the model, ${100 - percent} % was continued from its surroundings.${guess}`;
+}
+
+/** The warnings of a fill, without the words of programs; `painted` says whether it was more than an
+ * extension, beyond which nobody expects a face. */
+export function plainWarnings({ report, warnings }, painted) {
   const placed = report?.frames?.some(({ dropped }) => !dropped);
   if (!placed && warnings.length) {
-    return "No face was found at the selection, so it was continued from its surroundings. If there is one, mark its two eyes (F) and fill again.";
+    return painted ? "No face was found there. If there is one, change the selection, mark its two eyes (F) and fill again." : "";
   }
   return warnings.filter((text) => !/--|Python/.test(text)).join(" ");
 }

@@ -1,11 +1,14 @@
 // Draws the stage: picture, hole, previews, fills, overlays, cursor.
 
+import { NONE } from "./extension.js";
+import { PAINT } from "./mask.js";
 import { CROSS } from "./tools.js";
 
 const TINT = 0.55;
 const MARK = 8; // CSS pixels, radius of a knob
 const PREVIEW_SIDE = 1024;
 const SMOOTH_BELOW = 12;
+const LETTER = 13; // CSS pixels, size of the words on the stage
 
 export class Scene {
   previews = null; // [{picture, corners}] of the running search
@@ -51,8 +54,9 @@ export class Scene {
 
   picture() {
     const { context, editor } = this;
-    const { width, height, bitmap } = editor.picture;
-    context.drawImage(editor.bitmap, 0, 0, width, height);
+    const { width, height, base, extension, picture, origin } = editor;
+    if (editor.fill) context.drawImage(editor.bitmap, 0, 0, width, height);
+    else context.drawImage(base.bitmap, extension.left, extension.top, base.width, base.height);
     if (this.previews) context.drawImage(this.composed(), 0, 0, width, height);
     if (!editor.fill || this.compare === 1) return;
     const x = width * this.compare;
@@ -60,32 +64,41 @@ export class Scene {
     context.beginPath();
     context.rect(x, 0, width - x, height);
     context.clip();
-    context.drawImage(bitmap, 0, 0, width, height);
+    context.clearRect(x, 0, width - x, height); // what extends the photo was nothing before
+    context.drawImage(picture.bitmap, origin.x, origin.y, picture.width, picture.height);
     context.restore();
     if (this.compare > 0) this.border(x, height);
   }
 
   /** The border between after, at its left, and before. */
   border(x, height) {
-    const { context, view } = this;
+    const { view } = this;
     this.line([{ x, y: 0 }, { x, y: height }]);
-    const size = 13 / view.scale;
+    const gap = LETTER / view.scale;
+    this.label("After", x - gap, gap, 1);
+    this.label("Before", x + gap, gap, 0);
+  }
+
+  /** Words below a point; `share` of them, 0 to 1, lies left of it. */
+  label(words, x, y, share) {
+    const { context, view } = this;
+    const size = LETTER / view.scale;
     context.font = `600 ${size}px system-ui, sans-serif`;
-    context.textBaseline = "top";
-    context.lineWidth = size / 4;
-    context.strokeStyle = "#000b";
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    const [width, pad] = [context.measureText(words).width, 0.5 * size];
+    const left = x - share * width + (1 - 2 * share) * pad;
+    context.fillStyle = "#000a";
+    context.beginPath();
+    context.roundRect(left - pad, y, width + 2 * pad, 1.6 * size, 0.4 * size);
+    context.fill();
     context.fillStyle = "#fff";
-    for (const [word, align, way] of [["After", "right", -1], ["Before", "left", 1]]) {
-      context.textAlign = align;
-      const place = [x + (way * size) / 1.5, size / 1.5];
-      context.strokeText(word, ...place);
-      context.fillText(word, ...place);
-    }
+    context.fillText(words, left, y + 0.85 * size);
   }
 
   /** The previews, cut to the hole. */
   composed() {
-    const { width, height } = this.editor.picture;
+    const { width, height } = this.editor;
     const scale = Math.min(1, PREVIEW_SIDE / Math.max(width, height));
     const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
     const context = canvas.getContext("2d");
@@ -106,13 +119,49 @@ export class Scene {
 
   overlays() {
     const { context, editor, weights } = this;
-    const { width, height } = editor.picture;
+    const { width, height, mask } = editor;
     if (editor.fill) return;
     if (weights && !this.previews) context.drawImage(weights, 0, 0, width, height);
     if (this.previews) return;
+    const { x, y, width: across, height: down } = mask.picture;
     context.globalAlpha = TINT;
-    context.drawImage(editor.mask.canvas, 0, 0, width, height);
+    context.drawImage(mask.canvas, x, y, across, down, x, y, across, down);
+    context.fillStyle = PAINT;
+    this.ring(this.canvasBox(), mask.picture);
     context.globalAlpha = 1;
+  }
+
+  /** The canvas as it is, or will be when the border that is dragged is let go. */
+  canvasBox() {
+    const { editor, tool } = this;
+    const { width, height } = editor;
+    const now = editor.fill ? NONE : editor.extension;
+    const { left, top, right, bottom } = tool?.wanted ?? now;
+    const [x, y] = [now.left - left, now.top - top];
+    return { x, y, width: width - now.right + right - x, height: height - now.bottom + bottom - y };
+  }
+
+  /** Fill a box but for another one inside it. */
+  ring(outer, inner) {
+    const { context } = this;
+    context.beginPath();
+    for (const { x, y, width, height } of [outer, inner]) context.rect(x, y, width, height);
+    context.fill("evenodd");
+  }
+
+  /** The borders that are dragged, and the size that the picture will have. */
+  borders() {
+    const { x, y, width, height } = this.canvasBox();
+    const [right, bottom, size] = [x + width, y + height, MARK / this.view.scale];
+    const corners = [{ x, y }, { x: right, y }, { x: right, y: bottom }, { x, y: bottom }];
+    this.line([...corners, corners[0]]);
+    corners.forEach((corner, i) => {
+      const next = corners[(i + 1) % 4];
+      for (const at of [corner, { x: (corner.x + next.x) / 2, y: (corner.y + next.y) / 2 }]) {
+        this.circle(at.x, at.y, size, "#000a");
+      }
+    });
+    this.label(`${width} × ${height}`, x + width / 2, bottom + 2 * size, 0.5);
   }
 
   marks() {
@@ -120,6 +169,7 @@ export class Scene {
     const framing = tool?.framing && !this.searching && !editor.fill;
     if (!editor.fill) for (const corners of this.frames) this.line([...corners, corners[0]], framing ? [] : [6, 4]);
     if (framing) this.handles();
+    if (tool?.extending && !this.searching) this.borders();
     if (tool?.first) this.circle(tool.first.x, tool.first.y, MARK / view.scale);
     if (tool) {
       context.beginPath();

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Candidate } from "./editor.js";
+import { asShares, isNone } from "./extension.js";
 
 const FAILED = new Set(["failed", "cancelled"]);
 const MARGIN = 0.2; // of the hole's longer side, shown on all sides of it
@@ -15,8 +16,10 @@ const SPREAD = 1.5; // sides of a face from which on a hole is shown where the f
  */
 export async function search(editor, options, signal, tell) {
   tell({ state: "sending" });
-  const mask = await editor.mask.png();
-  const job = await submit(editor.base.blob, mask, options, signal, tell);
+  const { base, extension } = editor;
+  const mask = await editor.mask.png({ part: editor.mask.picture });
+  const extend = asShares(extension, base);
+  const job = await submit(base.blob, mask, { ...options, extend }, signal, tell);
   const cancel = () => api.forget(job.id);
   signal.addEventListener("abort", cancel);
   addEventListener("pagehide", cancel);
@@ -28,7 +31,7 @@ export async function search(editor, options, signal, tell) {
   }
   tell({ state: "fetching" });
   const info = await api.job(job.id);
-  const area = around(editor.mask, info.frames);
+  const area = around(editor.mask, isNone(extension) ? info.frames : []);
   const candidates = info.candidates.map(
     ({ losses }, index) => new Candidate({ job: job.id, index, loss: losses.total ?? null, area }),
   );

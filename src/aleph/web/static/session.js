@@ -1,8 +1,9 @@
 // The session: everything that the user made, kept by the browser across reloads and restarts.
 
-import { Candidate } from "./editor.js";
+import { Candidate, canvasOf } from "./editor.js";
+import { NONE } from "./extension.js";
 import { Frame } from "./frames.js";
-import { Mask, maskPixels } from "./mask.js";
+import { maskPixels } from "./mask.js";
 import * as store from "./store.js";
 
 const WAIT = 200; // milliseconds after a change until it is written
@@ -92,7 +93,7 @@ export class Session {
   }
 
   async record(key) {
-    const { picture, base, mask, fill, frames, framed, format, unsaved } = this.editor;
+    const { picture, base, extension, mask, fill, frames, framed, format, unsaved } = this.editor;
     picture.thumb ??= await small(picture);
     const kept = (one) => one && { ...one.facts, ...mapped(one.blobs, key) };
     return {
@@ -105,6 +106,8 @@ export class Session {
       shown: key(picture.shown),
       thumb: key(picture.thumb),
       base: kept(base.candidate),
+      origin: { x: base.x, y: base.y },
+      extension,
       mask: key(await mask.png()),
       fill: fill && { ...fill, candidates: fill.candidates.map(kept) },
       frames: frames.map(({ x, y, side, angle }) => ({ x, y, side, angle })),
@@ -158,8 +161,8 @@ export class Session {
     const candidate = (facts) => facts && new Candidate(facts, mapped(facts, blob));
     const base = candidate(session.base);
     await base?.load();
-    const mask = new Mask(width, height);
-    mask.replace(maskPixels(await createImageBitmap(blob(session.mask)), width, height));
+    const mask = canvasOf(base?.bitmap ?? picture, session.extension ?? NONE);
+    mask.replace(maskPixels(await createImageBitmap(blob(session.mask)), mask.width, mask.height));
     const fill = session.fill && { ...session.fill, candidates: session.fill.candidates.map(candidate) };
     await fill?.candidates[fill.taken].load();
     const frames = session.frames.map((frame) => new Frame(frame));

@@ -1,5 +1,6 @@
 // What pointing does: each tool has down, move and up, in pixels of the picture.
 
+import { NONE, SIDES } from "./extension.js";
 import { Frame } from "./frames.js";
 
 const GRAB = 16; // CSS pixels within which a handle is held
@@ -150,7 +151,7 @@ class Faces extends Tool {
   up() {
     if (!this.held) return;
     const { index, grip, start, before, dragged } = this.held;
-    const { width, height } = this.editor.picture;
+    const { width, height } = this.editor;
     const inside = ({ x, y }) => x >= 0 && y >= 0 && x <= width && y <= height;
     const frames = this.editor.frames.filter(inside);
     this.abandonDrag(before);
@@ -189,6 +190,74 @@ class Faces extends Tool {
   }
 }
 
+/** Drags the borders of the picture, and two of them at a corner, outwards and back. */
+class Extend extends Tool {
+  held = null; // {sides, start, before}
+  wanted = null; // the extension as it will be when the border is let go
+
+  /** `extending` does the work, and knows the bounds. */
+  constructor(editor, extending) {
+    super(editor);
+    this.extending = extending;
+  }
+
+  /** The borders that a point holds: those near it, and those that it lies beyond. */
+  sides(point, scale) {
+    const { width, height } = this.editor;
+    const near = (at, length) => {
+      const reach = Math.min(GRAB / scale, length / 3);
+      return [at < reach, at > length - reach];
+    };
+    const [[left, right], [top, bottom]] = [near(point.x, width), near(point.y, height)];
+    return SIDES.filter((_, i) => [left, top, right, bottom][i]);
+  }
+
+  down(point, { scale }) {
+    const sides = this.sides(point, scale);
+    if (!sides.length) return;
+    const before = this.editor.fill ? NONE : this.editor.extension;
+    this.held = { sides, start: point, before };
+  }
+
+  move(point) {
+    if (!this.held) return;
+    const { sides, start, before } = this.held;
+    const [dx, dy] = [point.x - start.x, point.y - start.y];
+    const by = { left: -dx, top: -dy, right: dx, bottom: dy };
+    const wanted = { ...before };
+    for (const side of sides) wanted[side] += by[side];
+    this.wanted = this.extending.within(wanted, sides);
+    this.extending.refresh(this.wanted);
+  }
+
+  up() {
+    const { wanted, held } = this;
+    this.abandon();
+    if (wanted) this.extending.extend(wanted, held.sides);
+  }
+
+  abandon() {
+    this.held = this.wanted = null;
+  }
+
+  /** What the pointer looks like at a point. */
+  cursor(point, scale) {
+    const sides = this.held?.sides ?? this.sides(point, scale);
+    return CURSORS[sides.join(" ")] ?? "default";
+  }
+}
+
+const CURSORS = {
+  left: "ew-resize",
+  right: "ew-resize",
+  top: "ns-resize",
+  bottom: "ns-resize",
+  "left top": "nwse-resize",
+  "right bottom": "nwse-resize",
+  "top right": "nesw-resize",
+  "left bottom": "nesw-resize",
+};
+
 /** Drags the border between the photo before and after. */
 class Compare extends Tool {
   constructor(editor, show) {
@@ -197,7 +266,7 @@ class Compare extends Tool {
   }
 
   down(point) {
-    this.show(point.x / this.editor.picture.width);
+    this.show(point.x / this.editor.width);
   }
 
   move(point) {
@@ -206,12 +275,13 @@ class Compare extends Tool {
 }
 
 /** `compare` is told where the border between after and before lies, as a share of the width. */
-export function makeTools(editor, compare) {
+export function makeTools(editor, compare, extending) {
   return {
     brush: new Brush(editor),
     eraser: new Eraser(editor),
     rectangle: new Rectangle(editor),
     lasso: new Lasso(editor),
+    extend: new Extend(editor, extending),
     faces: new Faces(editor),
     compare: new Compare(editor, compare),
     hand: new Tool(editor),

@@ -8,6 +8,8 @@ export class View {
     this.width = this.height = 1;
     this.scale = 1;
     this.x = this.y = 0;
+    this.origin = { x: 0, y: 0 };
+    this.room = 0; // left free on all sides of a picture that is shown whole, in its own sides
     this.fitted = true;
   }
 
@@ -18,15 +20,34 @@ export class View {
   get fitting() {
     const { width, height } = this.stage;
     const margin = Math.min(24, width / 20);
-    const fits = Math.min((width - 2 * margin) / this.width, (height - 2 * margin) / this.height);
+    const wide = 1 + 2 * this.room;
+    const fits = Math.min((width - 2 * margin) / this.width, (height - 2 * margin) / this.height) / wide;
     return Math.max(fits, 1e-3);
   }
 
   /** Show a picture of this size, whole. */
   show(width, height) {
-    this.width = width;
-    this.height = height;
+    Object.assign(this, { width, height });
     this.fit();
+  }
+
+  /** The picture has this size now, and its old origin lies here: what is shown stays in its place. */
+  become(width, height, origin) {
+    const { x, y } = this.origin;
+    if (width === this.width && height === this.height && origin.x === x && origin.y === y) return;
+    this.x -= (origin.x - x) * this.scale;
+    this.y -= (origin.y - y) * this.scale;
+    Object.assign(this, { width, height, origin });
+    if (this.fitted) this.fit();
+    else this.keepInSight();
+  }
+
+  /** Leave room around the picture, or no more. */
+  spare(room) {
+    if (room === this.room) return;
+    const whole = this.fitted || room > 0;
+    this.room = room;
+    if (whole) this.fit();
   }
 
   fit() {

@@ -18,7 +18,7 @@ export function makeWeights({ editor, scene, attempt }) {
     await new Promise((resolve) => setTimeout(resolve, QUIET));
     if (mine !== asked) return;
     await attempt(async () => {
-      const map = await heat(await api.weights(await editor.mask.png(SIDE), $("weighting").value));
+      const map = await heat(await api.weights(await editor.mask.png({ side: SIDE }), $("weighting").value));
       if (mine === asked) scene.weights = map;
       scene.draw();
     });
