@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 import time
@@ -261,12 +262,25 @@ def test_what_cannot_be_filled_is_refused_when_it_is_checked(client: TestClient)
     def check(data: bytes) -> httpx.Response:
         return client.post("/api/v1/check", files={"image": data})
 
-    assert check(png(IMAGE)).json() == {"width": 24, "height": 24, "format": "png"}
+    facts = {"width": 24, "height": 24, "format": "png", "remarks": [], "missing": None}
+    assert check(png(IMAGE)).json() == facts
     assert check(png(noise(101, 100))).status_code == 413
     assert check(png(IMAGE)[:-40]).status_code == 422
     buffer = BytesIO()
     Image.fromarray(np.zeros((8, 8), np.float32)).save(buffer, "TIFF")
     assert check(buffer.getvalue()).status_code == 422
+
+
+def test_what_a_file_that_is_cut_short_lacks_is_told(client: TestClient) -> None:
+    buffer = BytesIO()
+    Image.fromarray(noise(64, 48)).save(buffer, "JPEG", quality=95)
+    cut = buffer.getvalue()[: len(buffer.getvalue()) // 2]
+    told = client.post("/api/v1/check", files={"image": cut}).json()
+    assert any("cut short" in remark for remark in told["remarks"])
+    data = base64.b64decode(told["missing"].removeprefix("data:image/png;base64,"))
+    missing = np.asarray(Image.open(BytesIO(data)).convert("L")) == 255
+    assert missing.shape == (64, 48)
+    assert missing[-16:].all() and not missing[:8].any()
 
 
 def test_a_folder_of_photos_is_listed_and_nothing_else_is_served(

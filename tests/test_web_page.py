@@ -755,7 +755,7 @@ def test_the_photo_is_extended_by_keyboard_and_within_bounds(page: Page) -> None
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("ArrowUp")
     assert extension(page) == ["0", "1", "2", "0"]
-    assert "Top: 1 pixels" in page.inner_text("#status")
+    assert "Top: 1 pixel." in page.inner_text("#status")
     page.fill("#extend-left", "1000")
     page.press("#extend-left", "Tab")
     assert extension(page) == [str(SIDE), "1", "2", "0"]
@@ -885,6 +885,20 @@ def test_what_the_server_cannot_decode_is_refused_before_anyone_paints(
     page.wait_for_selector("#problem:text('the image is damaged')")
     drag(page, (-0.1, 0), (0.1, 0))
     assert page.is_disabled("#fill")
+
+
+def test_what_a_file_that_is_cut_short_lacks_is_selected(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(noise(64, 48)).save(tmp_path / "whole.jpg", quality=95)
+    data = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    open_photo(page, tmp_path / "cut.jpg")
+    page.wait_for_selector("#file-note:text('It is cut short')")
+    page.wait_for_selector("#fill:enabled")
+    missing = hole(page)
+    assert missing[-16:].all() and not missing[:8].any()
+    # Nobody has made anything yet: another photo is opened without a question.
+    page.evaluate(DROP, [list((tmp_path / "photo.png").read_bytes()), "pasted.png"])
+    page.wait_for_selector("#file-name:text-is('pasted.png')")
 
 
 def test_faces_are_not_missed_before_anyone_has_looked(framed: Page) -> None:
@@ -1078,6 +1092,8 @@ def test_progress_tells_what_is_done_in_words(framed: Page) -> None:
         ("running", {}, "Starting"),
         ("stage", {"stage": "looking"}, "Looking for faces"),
         ("step", {"step": 5, "steps": 10}, "50 %"),
+        ("stage", {"stage": "adapting", "share": 0.1}, "Matching it to this photo: 10 %"),
+        ("stage", {"stage": "continuing", "share": 0.75}, "Continuing the texture around it: 75 %"),
         ("stage", {"stage": "blending"}, "Blending"),
     ]
     framed.route("**/api/v1/inpaint*", lambda route: route.fulfill(status=202, json={"id": "stub"}))

@@ -8,7 +8,7 @@ import math
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aleph.arrays import Hole
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name, unwarned
 from aleph.frames.detect import Finder
@@ -26,7 +27,7 @@ from aleph.photo.extend import read_extension
 from aleph.photo.photo import Photo
 from aleph.search.weighting import context_weight
 from aleph.web.jobs import Job
-from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat
+from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat, Stage
 from aleph.web.uploads import Upload, check_pixels
 
 if TYPE_CHECKING:
@@ -225,8 +226,8 @@ class Engine:
                 candidates=options.candidates,
                 seed=options.seed,
                 on_step=previews,
-                on_piece=lambda done, total: job.check(),
-                on_adapt=lambda done, total: job.check(),
+                on_piece=previews.part("continuing"),
+                on_adapt=previews.part("adapting"),
                 record=True,
                 frame=_frame(options.frame),
                 eyes=[_numbers(eyes) for eyes in options.eyes or []],
@@ -331,12 +332,32 @@ class _Previews:
         self._whole = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]
         self._corners: list[list[list[float]]] = []
         self._next = 0.0
+        self._stage: Stage | None = None
 
     def place(self, frames: Sequence[SearchedFrame]) -> None:
         """Note where the frames lie that are searched from now on; the whole picture if untold."""
         self._corners = [frame.placement.corners.tolist() for frame in frames]
         self._job.check()
-        self._job.report("stage", stage="searching" if frames else "blending")
+        self._enter("searching" if frames else "blending")
+
+    def part(self, stage: Stage) -> Callable[[int, int], None]:
+        """Return a callback for what is done after the search: how much of how much is done."""
+
+        def report(done: int, total: int) -> None:
+            self._job.check()
+            if done >= total:
+                self._enter("blending")
+            elif stage != self._stage or time.monotonic() >= self._next:
+                self._stage = stage
+                self._job.report("stage", stage=stage, share=round(done / total, 3))
+                self._next = time.monotonic() + self._interval
+
+        return report
+
+    def _enter(self, stage: Stage) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            self._job.report("stage", stage=stage)
 
     def __call__(self, step: SearchStep) -> None:
         self._job.check()
@@ -349,7 +370,7 @@ class _Previews:
             self._next = time.monotonic() + self._interval
         self._job.report("step", **data)
         if step.last:
-            self._job.report("stage", stage="blending")
+            self._enter("blending")
 
     def _previews(self, step: SearchStep) -> list[dict[str, Any]]:
         """Return G(z) of the best start of every frame, and where the frame lies."""
@@ -369,6 +390,12 @@ class _Previews:
 def _data_url(pixels: NDArray[np.uint8]) -> str:
     data = _encoded(Image.fromarray(pixels), "JPEG", quality=_PREVIEW_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def mask_url(hole: Hole) -> str:
+    """Return a boolean (H, W) as the data URL of a PNG, white = True."""
+    data = _encoded(Image.fromarray(hole), "PNG")
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
 def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:  # noqa: ANN401

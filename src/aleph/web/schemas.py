@@ -18,8 +18,9 @@ Absent = SkipJsonSchema[None]
 PictureFormat = Literal["png", "jpg", "webp", "tif", "avif", "bmp"]
 AnimationFormat = Literal["gif", "webp", "mp4"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
-Stage = Literal["looking", "searching", "blending"]
-"""What a running job does: it looks for faces, searches, blends what was found into the photo."""
+Stage = Literal["looking", "searching", "adapting", "continuing", "blending"]
+"""What a running job does: it looks for faces, searches, adapts the model to the picture, continues
+the texture of the surroundings, blends all that into the photo."""
 
 PICTURE_TYPES: dict[str, str] = {
     "png": "image/png",
@@ -179,6 +180,10 @@ _EVENT_DATA = {
             "enum": list(get_args(Stage)),
             "description": "Of `stage`: what is done from now on.",
         },
+        "share": {
+            "type": "number",
+            "description": "Of the stages `adapting` and `continuing`: how much is done, 0 to 1.",
+        },
         "step": {"type": "integer", "description": "Of `step`, from 0."},
         "steps": {"type": "integer", "description": "Of `step`: how many there will be."},
         "loss": {"type": "number", "description": "Of `step`: the least total loss, if finite."},
@@ -237,6 +242,13 @@ class PhotoInfo(BaseModel):
     width: int = Field(description="Upright, in pixels.")
     height: int
     format: PictureFormat = Field(description="What it is answered in.")
+    remarks: list[str] = Field(
+        description="What is not in the result, or missing in the file, a sentence each."
+    )
+    missing: str | None = Field(
+        description="What a file that is cut short lacks, as the data URL of a PNG, white = missing; "
+        "it is filled too."
+    )
 
 
 class ListedPhoto(BaseModel):

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from aleph.config import Preset, Weighting
 from aleph.frames.placement import EYES
-from aleph.web.engine import displayable, weight_map
+from aleph.web.engine import displayable, mask_url, weight_map
 from aleph.web.folder import PHOTO_TYPES, photo_type
 from aleph.web.limits import MAX_CANDIDATES, MAX_STEPS
 from aleph.web.openapi import Mask, Picture, header, pictures, problems, uploads
@@ -106,8 +106,15 @@ async def check_photo(service: TheService, image: Picture) -> PhotoInfo:
 
     def check(data: bytes) -> PhotoInfo:
         form = check_picture(io.BytesIO(data), "image", pixels)
-        height, width = read_image(data, pixels).shape
-        return PhotoInfo(width=width, height=height, format=form)
+        photo = read_image(data, pixels)
+        height, width = photo.shape
+        return PhotoInfo(
+            width=width,
+            height=height,
+            format=form,
+            remarks=list(photo.remarks),
+            missing=None if photo.missing is None else mask_url(photo.missing),
+        )
 
     return await decoding(service, check, image)
 

@@ -44,8 +44,14 @@ async function call(path, options = {}) {
     throw new Refusal(LOCKED, 401);
   }
   const problem = await answer.json().catch(() => ({}));
-  const sentence = problem.detail ?? `The server answered ${answer.status}.`;
-  throw new Refusal(sentence, answer.status, Number(answer.headers.get("Retry-After")) || 0);
+  const said = sentence(problem.detail ?? `The server answered ${answer.status}`);
+  throw new Refusal(said, answer.status, Number(answer.headers.get("Retry-After")) || 0);
+}
+
+/** What the server says, as a sentence of its own. */
+export function sentence(words) {
+  const begun = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
 function form(fields) {

@@ -89,6 +89,7 @@ export class Editor extends EventTarget {
   framed = false; // whether the user has set them: then they are what it is told
   format = null; // of the file that is downloaded, once the server has told
   refused = null; // why the server will not take this photo
+  remarks = []; // what the server has to say of the file
   unsaved = false; // whether something was made that was not downloaded
   history = new History();
 
@@ -105,7 +106,7 @@ export class Editor extends EventTarget {
     const { blob, bitmap, width, height } = picture;
     this.picture = picture;
     this.base = base ? filled(base, origin) : { blob, bitmap, candidate: null, width, height, x: 0, y: 0 };
-    Object.assign(this, { extension, mask, fill, frames, framed, format, unsaved, refused: null });
+    Object.assign(this, { extension, mask, fill, frames, framed, format, unsaved, refused: null, remarks: [] });
     this.history = new History();
     this.changed();
   }

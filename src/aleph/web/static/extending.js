@@ -41,7 +41,8 @@ export function makeExtending(app) {
     const step = Math.max(1, Math.round(Math.max(editor.base.width, editor.base.height) / STEP));
     const before = editor.fill ? 0 : editor.extension[side];
     extend({ [side]: before + (event.shiftKey ? -step : step) }, [side]);
-    app.say(`${input(side).labels[0].textContent.trim()}: ${editor.extension[side]} pixels.`);
+    const pixels = editor.extension[side];
+    app.say(`${input(side).labels[0].textContent.trim()}: ${pixels} ${pixels === 1 ? "pixel" : "pixels"}.`);
     return true;
   }
 

@@ -23,6 +23,7 @@ import { View } from "./view.js";
 import { makeWeights } from "./weights.js";
 
 const HANDLE = 12; // CSS pixels within which the border between before and after is held
+const TITLE = document.title;
 const STEP = 300; // parts of the picture by which the selection grows
 const ROOM = 0.3; // left around the picture while it is extended, in its own sides
 
@@ -74,13 +75,15 @@ function refresh() {
   document.body.toggleAttribute("data-extends", Boolean(app.tool().extending));
   if (picture) view.become(editor.width, editor.height, editor.origin);
   extending.refresh();
-  $("file-name").textContent = picture?.name ?? "";
+  $("file-name").textContent = $("file-name").title = picture?.name ?? "";
+  document.title = picture ? `${picture.name} – aleph` : TITLE;
   $("fill").disabled = Boolean(fill || editor.refused) || !editor.hasHole;
   $("undo").disabled = Boolean(running) || !history.done.length;
   $("redo").disabled = Boolean(running) || !history.undone.length;
   $("save").disabled = $("copy").disabled = Boolean(running) || !editor.savable;
   for (const id of ["grow", "shrink", "find-faces"]) $(id).disabled = !editor.hasHole;
   $("size-value").textContent = picture ? `${Math.round(2 * brush.radius())} px` : "";
+  $("file-note").textContent = state === "painting" ? editor.remarks.join(" ") : "";
   $("sensitivity-row").hidden = !damage.ready;
   if (!damage.ready) $("damage-note").textContent = "";
   $("faces-note").textContent = facesNote(editor, faces.state, app.offer.frames);
@@ -129,13 +132,21 @@ function hint(state) {
     }
     if (app.tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
     if (editor.mask.full) return "Something of the picture must be left: erase a part.";
-    if (editor.mask.empty) return "Paint over what is damaged or missing.";
+    if (editor.mask.empty) return "Paint over what is damaged or missing, or let damage be found.";
+    return `${selected()} of the picture is selected. Fill it, or correct it first.`;
   }
   if (state === "filled") {
     if (toolName === "compare") return "Drag on the picture to compare. The brush begins the next selection.";
     return "Choose a result, or paint what is to be mended next.";
   }
   return "";
+}
+
+/** How much is selected, in words. */
+function selected() {
+  const percent = (100 * editor.mask.count) / (editor.width * editor.height);
+  if (percent < 0.1) return "Less than 0.1 %";
+  return `${percent < 10 ? Math.round(10 * percent) / 10 : Math.round(percent)} %`;
 }
 
 function say(text) {
@@ -155,7 +166,7 @@ async function attempt(work) {
 
 function complain(text) {
   $("problem").textContent = text || (editor.refused ?? "");
-  (editor.picture ? $("action") : document.querySelector(".card")).append($("problem"));
+  $(editor.picture ? "status" : "open-big").after($("problem"));
 }
 
 /** Where what has the focus has vanished, it moves on to what took its place. */
@@ -223,7 +234,9 @@ function reshape(way) {
 }
 
 const sensitivity = () => Number($("sensitivity").value) / 100;
-const found = (count) => ($("damage-note").textContent = count ? "" : "No damage found.");
+const FOUND = "Selected what looks damaged. Move the slider for more or less of it; correct it by brush and eraser.";
+const NOT_FOUND = "No damage was found. Move the slider to the right, or paint over it.";
+const found = (count) => ($("damage-note").textContent = count ? FOUND : NOT_FOUND);
 
 const findDamage = () =>
   attempt(async () => {

@@ -48,8 +48,12 @@ export function makeOpening(app, save) {
   /** Ask the server whether it will take this photo, before anyone has painted on it. */
   async function check(picture) {
     try {
-      const { format } = await api.check(picture.blob);
-      if (editor.picture === picture) editor.format = format;
+      const { format, remarks, missing } = await api.check(picture.blob);
+      if (editor.picture !== picture) return;
+      Object.assign(editor, { format, remarks: remarks.map(api.sentence) });
+      app.refresh();
+      // The browser shows what a file that is cut short lacks as plain grey.
+      if (missing) await useMask(await decoded(missing), { made: false, added: true });
     } catch (error) {
       // Without a server there is nothing to say yet.
       if (editor.picture !== picture || !error.status || error.status >= 500) return;
@@ -60,7 +64,7 @@ export function makeOpening(app, save) {
   }
 
   async function openSample(name, image, mask) {
-    if (await open(image, name)) await app.attempt(() => useMask(mask, false));
+    if (await open(image, name)) await app.attempt(() => useMask(mask, { made: false }));
   }
 
   async function openListed(name) {
@@ -68,10 +72,20 @@ export function makeOpening(app, save) {
     if (blob) await open(blob, name);
   }
 
-  /** Select what is light in a picture; `made` says whether that is the user's own work. */
-  async function useMask(blob, made = true) {
+  async function decoded(url) {
+    const picture = new Image();
+    picture.src = url;
+    await picture.decode();
+    return picture;
+  }
+
+  /**
+   * Select what is light in a picture; `made` says whether that is the user's own work, `added`
+   * whether what is selected stays so.
+   */
+  async function useMask(source, { made = true, added = false } = {}) {
     const { base, mask, width, height } = editor;
-    const bitmap = await createImageBitmap(blob).catch(() => {
+    const bitmap = await createImageBitmap(source).catch(() => {
       throw new api.Refusal("The mask is no picture that can be read.");
     });
     const fits = (size) => bitmap.width * size.height === bitmap.height * size.width;
@@ -81,7 +95,7 @@ export function makeOpening(app, save) {
       );
     }
     const pixels = fits(base)
-      ? mask.with(maskPixels(bitmap, base.width, base.height), false)
+      ? mask.with(maskPixels(bitmap, base.width, base.height), added)
       : maskPixels(bitmap, width, height);
     editor.noteMask(mask.replace(pixels));
     if (!made) editor.saved();

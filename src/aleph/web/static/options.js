@@ -6,14 +6,14 @@ import { Frame } from "./frames.js";
 const QUALITIES = {
   fast: "Quick",
   balanced: "Good",
-  thorough: "Best, takes longer",
-  yeh2017: "As in the paper of 2017, slow",
+  thorough: "Best, slower",
+  yeh2017: "As in 2017, slow",
 };
 const NEARNESS = {
-  uniform: "all pixels alike",
-  box: "as in the paper of 2017",
-  inverse: "near pixels more",
-  "inverse-square": "near pixels much more",
+  uniform: "all alike",
+  box: "as in 2017",
+  inverse: "near more",
+  "inverse-square": "near much more",
 };
 const REMEMBERED = ["model", "preset", "weighting", "count", "seed", "show-frames", "size", "sensitivity"];
 const KEY = "options";
@@ -23,7 +23,7 @@ export function showOffer(offer) {
   const option = (value, text = value, chosen = false) => new Option(text, value, chosen, chosen);
   $("model").replaceChildren(
     ...offer.models.map(({ name, resolution, default: chosen }) =>
-      option(name, `${name} (${resolution} pixels)`, chosen),
+      Object.assign(option(name, name, chosen), { title: `Sees a square of ${resolution} pixels` }),
     ),
   );
   $("preset").replaceChildren(

@@ -26,6 +26,7 @@ export function makeSaving(app) {
       markDone(editor.picture.name);
       markFolder(editor.picture.name);
       editor.saved();
+      app.say("Downloaded.");
       return true;
     });
 

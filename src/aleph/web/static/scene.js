@@ -157,9 +157,9 @@ export class Scene {
     this.line([...corners, corners[0]]);
     corners.forEach((corner, i) => {
       const next = corners[(i + 1) % 4];
-      for (const at of [corner, { x: (corner.x + next.x) / 2, y: (corner.y + next.y) / 2 }]) {
-        this.circle(at.x, at.y, size, "#000a");
-      }
+      this.circle(corner.x, corner.y, size, "#000a");
+      if (Math.abs(next.x - corner.x) + Math.abs(next.y - corner.y) < 8 * size) return;
+      this.circle((corner.x + next.x) / 2, (corner.y + next.y) / 2, size, "#000a");
     });
     this.label(`${width} × ${height}`, x + width / 2, bottom + 2 * size, 0.5);
   }

@@ -75,7 +75,7 @@ async function submit(image, mask, options, signal, tell) {
 async function follow(id, signal, tell) {
   let decoding = false;
   for await (const { name, data } of api.events(id, signal)) {
-    if (FAILED.has(name)) throw new api.Refusal(data.error);
+    if (FAILED.has(name)) throw new api.Refusal(api.sentence(data.error));
     if (name !== "step") {
       tell({ state: name, ...data });
       continue;
