@@ -246,8 +246,8 @@ class PhotoInfo(BaseModel):
         description="What is not in the result, or missing in the file, a sentence each."
     )
     missing: str | None = Field(
-        description="What a file that is cut short lacks, as the data URL of a PNG, white = missing; "
-        "it is filled too."
+        description="What a file that is cut short lacks, as the data URL of a PNG, white = "
+        "missing; it is filled too."
     )
 
 
