@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -45,10 +47,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "contributing.md": _document("CONTRIBUTING.md"),
         "changelog.md": _document("CHANGELOG.md"),
     }
-    for name, text in pages.items():
-        files.append(File.generated(config, name, content=text))
-    for name, picture in _crops().items():
-        files.append(File.generated(config, f"images/start/{name}.webp", content=picture))
+    pictures = {f"images/start/{name}.webp": picture for name, picture in _crops().items()}
+    for path in sorted((ROOT / "docs/notebooks").glob("*.ipynb")):
+        text, shown = _notebook(path)
+        pages[f"notebooks/{path.stem}.md"] = text
+        pictures |= shown
+        files.remove(files.src_uris[f"notebooks/{path.name}"])
+    for name, content in {**pages, **pictures}.items():
+        files.append(File.generated(config, name, content=content))
     return files
 
 
@@ -66,6 +72,31 @@ def _document(name: str) -> str:
     """Return a document of the repository, its links into the repository made absolute."""
     text = (ROOT / name).read_text(encoding="utf-8")
     return re.sub(r"\]\((?!https?:|#)([^)]+)\)", rf"]({REPOSITORY}/\1)", text)
+
+
+def _notebook(path: Path) -> tuple[str, dict[str, bytes]]:
+    """Return a notebook as a page, with the outputs that it holds, and the pictures among them."""
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {})
+            if "image/png" in shown:
+                name = f"{path.stem}-{len(pictures)}.webp"
+                png = io.BytesIO(base64.b64decode("".join(shown["image/png"])))
+                pictures[f"notebooks/{name}"] = _webp(Image.open(png).convert("RGB"))
+                parts.append(f"![What the lines above show]({name})")
+            else:
+                text = "".join(output.get("text", shown.get("text/plain", "")))
+                parts.append(f"```text\n{text.rstrip()}\n```")
+    title, _, rest = "\n\n".join(parts).partition("\n")
+    note = (
+        f"*This page is [a notebook]({REPOSITORY}/docs/notebooks/{path.name}): open it in Jupyter "
+        "to try it on your own pictures.*"
+    )
+    return f"{title}\n\n{note}\n{rest}\n", pictures
 
 
 def _crops() -> dict[str, bytes]:
