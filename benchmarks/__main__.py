@@ -36,6 +36,7 @@ BENCHMARKS = {
     "page": "serving.page",
     "load": "serving.load",
     "fuzz": "safety.fuzz",
+    "kill": "safety.kill",
 }
 """Modules by the names of their benchmarks."""
 

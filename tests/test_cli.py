@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -539,3 +540,49 @@ def test_training_without_its_packages_says_what_to_install(pictures: Path, tmp_
         check=False,
     )
     assert_refused(Outcome(done.returncode, done.stdout, done.stderr), "pip install")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-o", "image.png"),
+        ("-o", "link.png"),
+        ("-o", "mask.png"),
+        ("-o", "a.png", "--figure", "image.png"),
+        ("-o", "a.png", "--figure", "a.png"),
+        ("-o", "image.png", "-m", "auto+mask.png"),
+        ("-o", "mask.png", "-m", "auto+mask.png"),
+        ("-o", "a.png", "--figure", "a-2.png", "--candidates", "2"),
+    ],
+)
+def test_nothing_that_is_read_is_written_over(
+    words: tuple[str, ...], call_cli: RunCli, scene: Path
+) -> None:
+    (scene / "link.png").symlink_to(scene / "image.png")
+    before = contents(scene)
+    outcome = call_cli("inpaint", "image.png", "-m", "mask.png", "--model", "model", *words)
+    assert_refused(outcome, "cannot write")
+    assert contents(scene) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_stops_with_a_word_and_leaves_nothing_half_written(
+    number: signal.Signals,
+    code: int,
+    call_cli: RunCli,
+    scene: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(number)
+
+    handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    before = contents(scene)
+    monkeypatch.setattr("os.fsync", interrupted)  # the result is written, but not in its place yet
+    outcome = call_cli("inpaint", "image.png", "-m", "mask.png", "-o", "a.png", "--model", "model",
+                       "-q")  # fmt: skip
+    assert (outcome.code, outcome.out, outcome.err) == (code, "", "aleph: stopped\n")
+    assert contents(scene) == before
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers

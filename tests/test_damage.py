@@ -27,7 +27,7 @@ from aleph.models.networks import build_networks
 from aleph.models.networks.damage import DamageNetwork
 from aleph.models.zoo import list_models, load_damage_model
 from conftest import RunCli, make_model
-from helpers import TINY, noise
+from helpers import TINY, files_below, noise
 
 TINY_FINDER = ModelConfig.default("damage", resolution=32, encoder_width=4, maximum_width=8)
 
@@ -188,6 +188,21 @@ def test_what_cannot_be_looked_at_is_one_sentence(
     done = call_cli("damage", *options)
     assert done.code == 2 and sentence in done.err and done.err.count("\n") == 1
     assert not (tmp_path / "m.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("-o", "a.png"), ("-o", "m.png", "--overlay", "a.png"), ("-o", "m.png", "--overlay",
+              "m.png")]
+)  # fmt: skip
+def test_the_photo_is_not_written_over(
+    words: tuple[str, ...], red: None, call_cli: RunCli, tmp_path: Path
+) -> None:
+    Image.fromarray(noise(20, 24)).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    outcome = call_cli("damage", "a.png", *words)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert files_below(tmp_path) == {"a.png"}
 
 
 def test_a_folder_of_photos_becomes_a_folder_of_masks(red: None, tmp_path: Path) -> None:

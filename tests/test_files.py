@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from aleph.datasets import find_sources
 from aleph.errors import OutputError
-from aleph.files import replacing
+from aleph.files import check_apart, check_outside, replace_folder, replacing, working_alone
 from aleph.models.folder import save_model
 from aleph.models.networks import build_networks
 from aleph.training.batches import pack
@@ -105,3 +109,86 @@ def test_the_log_of_a_resumed_run_is_replaced_whole(tmp_path: Path) -> None:
     assert (tmp_path / "as-a-kill-would-leave-it.jsonl").read_text() == before
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
+
+
+def test_what_is_read_is_not_written_under_any_name(tmp_path: Path) -> None:
+    photo, other = tmp_path / "photo.png", tmp_path / "other.png"
+    photo.write_bytes(b"photo")
+    (tmp_path / "link.png").symlink_to(photo)
+    os.link(photo, tmp_path / "hard.png")
+    for name in ("photo.png", "./photo.png", "link.png", "hard.png"):
+        with pytest.raises(OutputError, match="would be lost"):
+            check_apart([other, tmp_path / name], ["center", str(photo)])
+    with pytest.raises(OutputError, match="twice"):
+        check_apart([other, tmp_path / "sub" / ".." / "other.png"], [photo])
+    check_apart([other, tmp_path / "third.png"], [photo, "center", None, b"\0"])
+
+
+def test_results_do_not_go_into_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    for name in ("photos", "photos/deeper", "link", "photos/../photos"):
+        with pytest.raises(OutputError, match="cannot go into"):
+            check_outside(tmp_path / name, [tmp_path / "photos"])
+    check_outside(tmp_path / "photographs", [tmp_path / "photos"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+def test_one_process_writes_into_a_folder_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with working_alone(tmp_path), working_alone(tmp_path / "other"):
+        for _ in range(2):  # the refused one must not let go of it
+            with (
+                pytest.raises(OutputError, match="another aleph is writing"),
+                working_alone(tmp_path),
+            ):
+                pass
+    with working_alone(tmp_path):
+        pass
+    assert files_below(tmp_path) == set()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_folder_is_replaced_or_stays(
+    at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not at_once:
+        monkeypatch.setattr("aleph.files._exchanged", lambda one, other: False)
+    fresh, target, aside = (tmp_path / name for name in ("fresh", "target", "aside"))
+    for folder in (fresh, target):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    replace_folder(fresh, target, aside)
+    assert files_below(target) == {"fresh"}
+    shutil.rmtree(aside, ignore_errors=True)
+    with pytest.raises(OSError, match="No such file"):
+        replace_folder(tmp_path / "missing", target, aside)
+    assert files_below(target) == {"fresh"}
+    assert not aside.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system does not tell")
+def test_a_disk_too_full_for_the_images_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, first: int, size: int) -> None:
+        assert size > 3 * 16 * 16 * 3
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    sources = find_sources([write_plain_pictures(tmp_path / "pictures", 3)[0].parent])
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OutputError, match="No space left"):
+        pack(sources, 16, tmp_path / "images.npy")
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def test_a_disk_too_full_for_weights_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OutputError, match="No space left"):
+        save_model(tmp_path / "model", TINY, build_networks(TINY), "# model\n")
+    assert files_below(tmp_path) == set()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from aleph import __version__
 from aleph.errors import InputError, OutputError
+from aleph.files import working_alone
 from aleph.folders import FolderOutcome, inpaint_folder
 from aleph.inpainter import Inpainter
 from aleph.manifest import Entry, Manifest
@@ -421,3 +422,11 @@ def test_a_mask_that_looks_inverted_is_remarked_upon_in_one_line(
     assert outcome.code == 0
     assert outcome.err.startswith("aleph: warning: 95%")
     assert outcome.err.count("\n") == 1
+
+
+def test_two_processes_do_not_fill_into_one_folder(folder: Path, tiny: Inpainter) -> None:
+    (folder / "out").mkdir()
+    with working_alone(folder / "out"), pytest.raises(OutputError, match="another aleph"):
+        fill(folder, tiny)
+    assert files_below(folder / "out") == set()
+    assert fill(folder, tiny).filled == NAMES

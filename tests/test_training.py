@@ -23,8 +23,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from aleph.datasets import find_sources, load_squares, read_partition, split_sources
-from aleph.errors import InputError, TrainingError
+from aleph.errors import InputError, OutputError, TrainingError
+from aleph.files import working_alone
 from aleph.inpainter import Inpainter
+from aleph.models.config import ModelConfig
 from aleph.models.zoo import load_model, read_card
 from aleph.progress import Reporter
 from aleph.training.batches import Batches
@@ -414,6 +416,27 @@ def test_a_new_run_never_overwrites_an_old_one(pictures: Path, tmp_path: Path) -
     with pytest.raises(TrainingError, match="already holds a run: add --resume"):
         begin(tmp_path / "run", pictures, steps=2)
     assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
+
+
+def test_two_processes_do_not_train_in_one_folder(pictures: Path, tmp_path: Path) -> None:
+    begin(tmp_path / "run", pictures, steps=1)
+    with working_alone(tmp_path / "run"), pytest.raises(OutputError, match="another aleph"):
+        go_on(tmp_path / "run", 3)
+    assert go_on(tmp_path / "run", 3).step == 3
+
+
+def test_a_run_does_not_lie_among_its_images(pictures: Path) -> None:
+    before = files_below(pictures)
+    with pytest.raises(OutputError, match="cannot go into"):
+        begin(pictures / "run", pictures, steps=1)
+    assert files_below(pictures) == before
+
+
+@pytest.mark.parametrize("kind", ["damage", "surroundings"])
+def test_networks_that_halve_five_times_need_32_pixels(kind: str) -> None:
+    assert ModelConfig.default(kind, resolution=32).resolution == 32
+    with pytest.raises(InputError, match="from 32 to 1024, not 16"):
+        ModelConfig.default(kind, resolution=16)
 
 
 def test_what_decided_the_past_of_a_run_cannot_be_changed(pictures: Path, tmp_path: Path) -> None:

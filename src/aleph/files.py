@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aleph.errors import OutputError
@@ -67,6 +70,107 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write '{target}': the folder '{target.parent}' does not exist")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")
+
+
+def check_apart(outputs: Sequence[Path], inputs: Sequence[object]) -> None:
+    """Refuse outputs that are inputs too, under whatever name, and two outputs in one place.
+
+    Args:
+        outputs: What is to be written.
+        inputs: What is read; what is no path of a file or folder does not count.
+
+    Raises:
+        OutputError: naming the first.
+    """
+    read = [str(one) for one in inputs if isinstance(one, str | os.PathLike)]
+    for output in outputs:
+        if any(_is_same(output, one) for one in read):
+            raise OutputError(
+                f"cannot write '{output}': it is read, and would be lost; name another place"
+            )
+    places = [output.resolve() for output in outputs]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise OutputError(f"cannot write '{outputs[number]}' twice: name another place")
+
+
+def check_outside(folder: Path, inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse to write into a folder that is read: what is written would be read the next time.
+
+    Raises:
+        OutputError: naming the folder that is read.
+    """
+    for one in map(Path, inputs):
+        if one.is_dir() and folder.resolve().is_relative_to(one.resolve()):
+            raise OutputError(f"the results cannot go into '{one}': name a folder outside it")
+
+
+def _is_same(one: Path, other: str) -> bool:
+    """Return whether two names lead to one file or folder that is there."""
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121 - the other may be no path at all
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def working_alone(folder: Path) -> Iterator[None]:
+    """Keep a folder for this process while it writes there; it is free when the process ends.
+
+    Where the system has no such locks (Windows, some network disks) nothing is kept.
+
+    Raises:
+        OutputError: if another process keeps it.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            os.close(handle)
+            raise OutputError(
+                f"another aleph is writing into '{folder}': wait for it, or name another folder"
+            ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def replace_folder(fresh: Path, target: Path, aside: Path) -> None:
+    """Put a folder in the place of another one, which is then in the place of `fresh` or `aside`.
+
+    On Linux both change places at once; elsewhere `target` is missing for a moment.
+
+    Raises:
+        OSError: if it cannot be done; `target` is then what it was.
+    """
+    if not target.exists():
+        fresh.rename(target)
+        return
+    if _exchanged(fresh, target):
+        return
+    try:
+        target.rename(aside)
+        fresh.rename(target)
+    except BaseException:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        raise
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two paths change places (`renameat2`, RENAME_EXCHANGE); return whether they did."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here = -100  # AT_FDCWD: relative to the working folder
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), 2) == 0
 
 
 def _longest_name(folder: Path) -> int:

@@ -23,7 +23,7 @@ from aleph.errors import (
     OutputError,
     PhotoWarning,
 )
-from aleph.files import pictures_below
+from aleph.files import check_outside, pictures_below, working_alone
 from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
 from aleph.manifest import Entry, FileState, Manifest, digest_of, file_state
@@ -121,15 +121,23 @@ def inpaint_folder(
 
     Raises:
         InputError: if there is no photo, or an option cannot be used.
-        OutputError: if the results would lie among the photos or masks, or cannot be written.
+        OutputError: if the results would lie among the photos or masks, or cannot be written, or
+            another process is writing there.
     """
     jobs = _plan(Path(source), mask, Path(out))
     inpainter.batch([], [], **options)  # refuses wrong options before anything is read
-    run = _Run(
-        inpainter, mask, _pairing(mask), Manifest(Path(out)), Path(out), seed, limits, options
-    )
+    with working_alone(Path(out)):
+        run = _Run(
+            inpainter, mask, _pairing(mask), Manifest(Path(out)), Path(out), seed, limits, options
+        )
+        run.outcome.warned.update(_left_alone(Path(source)))
+        _go_through(run, jobs, on_progress)
+    return run.outcome
+
+
+def _go_through(run: _Run, jobs: Sequence[_Listed], on_progress: OnProgress | None) -> None:
+    """Fill the photos that are to be filled."""
     waiting = [job for job in jobs if run.is_waiting(job)]
-    run.outcome.warned.update(_left_alone(Path(source)))
     done = 0
     for group, looked_at in run.groups(waiting):
         before, count = done, looked_at - done
@@ -142,7 +150,6 @@ def inpaint_folder(
         done = looked_at
         if on_progress:
             on_progress(done, len(waiting))
-    return run.outcome
 
 
 def _plan(source: Path, mask: Mask, out: Path) -> list[_Listed]:
@@ -153,9 +160,7 @@ def _plan(source: Path, mask: Mask, out: Path) -> list[_Listed]:
     masks, _ = _joined(mask)
     if _is_folder(masks):
         guarded.append(Path(str(masks)))
-    for folder in guarded:
-        if out.resolve().is_relative_to(folder.resolve()):
-            raise OutputError(f"the results cannot go into '{folder}': name a folder outside it")
+    check_outside(out, guarded)
     names = sorted(pictures_below(source))
     if not names:
         raise InputError(f"there is no picture in the folder '{source}'")

@@ -238,9 +238,7 @@ class Inpainting:
         Raises:
             OutputError: as `save`.
         """
-        first = Path(path)
-        later = range(2, len(self.candidates) + 1)
-        paths = [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in later)]
+        paths = candidate_paths(Path(path), len(self.candidates))
         for number, target in reversed(list(enumerate(paths))):  # the best last: then all are there
             self.save(target, number)
         return paths
@@ -315,6 +313,16 @@ class Inpainting:
         with replacing(path) as temporary:
             text = json.dumps(self.report(), indent=2, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def candidate_paths(best: Path, count: int) -> list[Path]:
+    """Return where the candidates are written, the best first.
+
+    >>> [path.name for path in candidate_paths(Path("filled.png"), 3)]
+    ['filled.png', 'filled-2.png', 'filled-3.png']
+    """
+    later = range(2, count + 1)
+    return [best, *(best.with_name(f"{best.stem}-{n}{best.suffix}") for n in later)]
 
 
 def finite_json(value: Any) -> Any:  # noqa: ANN401 - JSON values

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -27,16 +32,50 @@ app = typer.Typer(
 )
 
 
+class _Stopped(BaseException):
+    """Raised by a signal, so that what is half written is removed before the program ends.
+
+    Attributes:
+        code: What the program exits with: 128 and the signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Raise `_Stopped` on SIGINT and SIGTERM; a second one ends the program as it stands."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # What the shell had ignored (in scripts: of what runs in the background) stays ignored.
+    numbers = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise _Stopped(number)
+
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line; an error that a user can cause is one sentence and exit code 2."""
     try:
-        app()
+        with _stopped_by_signals():
+            app()
     except AlephError as error:
         typer.echo(f"aleph: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except _Stopped as stopped:
         typer.echo("aleph: stopped", err=True)
-        sys.exit(130)
+        sys.exit(stopped.code)
     except BrokenPipeError:
         # Whoever read our output has gone; say nothing more, not even while closing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -205,6 +205,14 @@ class _Task:
     as_json: bool
     quiet: bool
 
+    @property
+    def inputs(self) -> list[object]:
+        """The picture, and the file or folder of the mask, if there is one."""
+        from aleph.damage.auto import read_auto
+
+        auto = None if self.mask is None else read_auto(self.mask)
+        return [self.image, self.mask.source if self.mask else None, auto.joined if auto else None]
+
     def inpainter(self) -> Inpainter:
         from aleph.inpainter import Inpainter
 
@@ -213,6 +221,8 @@ class _Task:
 
 def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None:
     from aleph.damage.auto import read_damaged_photo
+    from aleph.files import check_apart
+    from aleph.inpainting import candidate_paths
     from aleph.photo.encode import check_photo_path
     from aleph.photo.pixels import check_image_path
     from aleph.visual.animation import check_animation_path
@@ -225,6 +235,8 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         check_image_path(path)
     if animate:
         check_animation_path(animate)
+    fills = [] if streamed else candidate_paths(task.out, task.options["candidates"])
+    check_apart([*fills, *filter(None, (figure, animate))], task.inputs)
     try:
         with warnings_said():
             photo, hole = read_damaged_photo(

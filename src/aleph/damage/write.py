@@ -14,7 +14,7 @@ from aleph.config import check_share, check_whole
 from aleph.damage.find import SENSITIVITY, marked, read_probability
 from aleph.damage.tiles import OnTile
 from aleph.errors import AlephError, InputError, OutputError
-from aleph.files import pictures_below
+from aleph.files import check_apart, check_outside, pictures_below
 from aleph.masks.read import widened
 from aleph.models.model import DamageModel
 from aleph.photo.photo import PhotoLike, read_photo
@@ -97,6 +97,7 @@ def write_damage(
     check_mask_path(mask)
     if overlay:
         check_image_path(overlay)
+    check_apart([mask, overlay] if overlay else [mask], [image])
     photo = read_photo(image)
     probability = read_probability(photo, request.model, on_tile)
     hole = widened(marked(probability, request.sensitivity), request.grow)
@@ -137,11 +138,10 @@ def write_damage_folder(
     names = sorted(pictures_below(folder))
     if not names:
         raise InputError(f"there is no picture in the folder '{source}'")
-    for place in (out, overlay):
-        if place is None:
-            continue
-        if Path(place).resolve().is_relative_to(folder.resolve()):
-            raise OutputError(f"the results cannot go into '{source}': name a folder outside it")
+    places = [Path(place) for place in (out, overlay) if place is not None]
+    for place in places:
+        check_outside(place, [folder])
+    check_apart(places, [])
     outcome = DamageOutcome()
     taken: dict[Path, str] = {}
     for done, name in enumerate(names, 1):
@@ -149,10 +149,8 @@ def write_damage_folder(
         try:
             if taken.setdefault(target, key) != key:
                 raise InputError(f"its mask would have the same name as that of '{taken[target]}'")
-            places = [_place(root, target) for root in (out, overlay) if root is not None]
-            outcome.found[key] = write_damage(
-                folder / name, places[0], places[1] if overlay else None, request
-            )
+            mask, *red = [_place(root, target) for root in places]
+            outcome.found[key] = write_damage(folder / name, mask, red[0] if red else None, request)
         except AlephError as error:
             outcome.failed[key] = str(error)
         if on_photo:

@@ -15,6 +15,7 @@ from aleph.evaluation.plan import ORIGINAL, EvaluationPlan, mask_label, parse_ov
 from aleph.evaluation.report import write_report
 from aleph.evaluation.store import fill_folder, open_folder
 from aleph.evaluation.summary import Summary, summarise
+from aleph.files import working_alone
 from aleph.models.device import choose_device
 from aleph.progress import Reporter
 from aleph.workers.choose import WorkersWanted
@@ -58,7 +59,7 @@ def evaluate(
             evaluation.
         ModelError: if a model cannot be loaded.
         MissingDependencyError: if a figure or an extra metric needs a package that is not there.
-        OutputError: if `out` cannot be written.
+        OutputError: if `out` cannot be written, or another process is writing there.
         UnfinishedError: if no image was finished within `seconds`.
     """
     wanted = WorkersWanted(workers, cluster)
@@ -69,17 +70,18 @@ def evaluate(
     reporter = reporter or Reporter(enabled=False)
     inputs = read_inputs(plan, reporter)
     folder = open_folder(plan, inputs, out)
-    rows = run_plan(
-        plan, inputs, folder, device=place, workers=wanted, reporter=reporter, seconds=seconds
-    )
-    if not rows:
-        raise UnfinishedError(f"no image of '{folder}' is finished yet: the same call goes on")
-    left = len(inputs.images) - len({row["image"] for row in rows})
-    fid = {} if left else _inception(plan, folder, place)  # it reads the folders of all fills
-    summary = dataclasses.replace(summarise(plan, rows, inputs.resolution, fid), left=left)
-    files = write_report(summary, folder)
-    if figures:
-        files |= draw_figures(summary, rows, inputs, folder, place)
+    with working_alone(folder):
+        rows = run_plan(
+            plan, inputs, folder, device=place, workers=wanted, reporter=reporter, seconds=seconds
+        )
+        if not rows:
+            raise UnfinishedError(f"no image of '{folder}' is finished yet: the same call goes on")
+        left = len(inputs.images) - len({row["image"] for row in rows})
+        fid = {} if left else _inception(plan, folder, place)  # it reads the folders of all fills
+        summary = dataclasses.replace(summarise(plan, rows, inputs.resolution, fid), left=left)
+        files = write_report(summary, folder)
+        if figures:
+            files |= draw_figures(summary, rows, inputs, folder, place)
     return dataclasses.replace(summary, files=files)
 
 

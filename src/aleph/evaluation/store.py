@@ -14,7 +14,7 @@ from aleph import __version__
 from aleph.errors import InputError, ModelError, OutputError
 from aleph.evaluation.inputs import Inputs, holes_of
 from aleph.evaluation.plan import EvaluationPlan, Setting, mask_label
-from aleph.files import replacing
+from aleph.files import check_outside, replacing
 from aleph.models.folder import WEIGHTS, read_config
 from aleph.models.zoo import find_model
 
@@ -39,9 +39,10 @@ def open_folder(plan: EvaluationPlan, inputs: Inputs, out: str | os.PathLike[str
 
     Raises:
         InputError: if it holds another evaluation.
-        OutputError: if it cannot be made or written.
+        OutputError: if it lies among the data, or cannot be made or written.
     """
     folder = Path(out)
+    check_outside(folder, plan.data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -64,9 +64,10 @@ class ModelConfig(Serialisable):
         check_choice("model kind", self.kind, ModelKind)
         check_choice("prior", self.prior, Prior)
         power_of_two = self.resolution & (self.resolution - 1) == 0
+        least = 32 if self.of_photographs else 8  # as often as their networks halve it
         require(
-            power_of_two and 8 <= self.resolution <= 1024,
-            f"resolution must be a power of two from 8 to 1024, not {shown(self.resolution)}",
+            power_of_two and least <= self.resolution <= 1024,
+            f"resolution must be a power of two from {least} to 1024, not {shown(self.resolution)}",
         )
         names = ("latent_dim", "generator_width", "discriminator_width")
         self._check_range(names, self.fills)

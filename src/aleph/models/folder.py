@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aleph.errors import AlephError, ModelError, OutputError, shown
+from aleph.files import replace_folder
 from aleph.models.config import MODEL_FORMAT, READABLE_FORMATS, ModelConfig
 
 if TYPE_CHECKING:
@@ -116,6 +118,31 @@ def load_networks(folder: Path) -> tuple[ModelConfig, dict[str, nn.Module]]:
     return config, networks
 
 
+def write_tensors(
+    tensors: Mapping[str, Tensor], path: Path, facts: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors as a safetensors file.
+
+    Args:
+        tensors: By their names.
+        path: The file.
+        facts: What the file says besides, of texts alone.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path, dict(facts) if facts else None)
+    except SafetensorError as error:  # its own word for a full disk
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from None
+
+
 def save_model(
     folder: str | os.PathLike[str],
     config: ModelConfig,
@@ -128,7 +155,6 @@ def save_model(
         OutputError: if the place holds something else than a model, or cannot be written.
     """
     import torch
-    from safetensors.torch import save_file
 
     target = Path(folder)
     if target.exists() and not (_is_model_folder(target) or _is_empty_folder(target)):
@@ -146,14 +172,15 @@ def save_model(
         with tempfile.TemporaryDirectory(prefix=".aleph-", dir=target.parent) as scratch:
             fresh = Path(scratch) / "model"
             fresh.mkdir()
-            save_file(weights, fresh / WEIGHTS)
+            write_tensors(weights, fresh / WEIGHTS)
             text = json.dumps({"format": MODEL_FORMAT, "model": config.to_dict()}, indent=2)
             (fresh / CONFIG).write_text(text + "\n", encoding="utf-8")
             (fresh / CARD).write_text(card, encoding="utf-8")
             shutil.copymode(fresh / CONFIG, fresh / WEIGHTS)  # safetensors makes private files
-            if target.exists():
-                target.rename(Path(scratch) / "old")
-            fresh.rename(target)
+            for path in fresh.iterdir():
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())
+            replace_folder(fresh, target, Path(scratch) / "old")
     except OSError as error:
         raise OutputError(f"cannot write the model folder '{target}': {error.strerror}") from None
 

@@ -40,6 +40,7 @@ def decode_deep(picture: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
         depth, colour_type = data[24:26] if len(data) > 25 else (8, 0)
         if depth != 16 or colour_type == 0:
             return None
+        _check_chunks(data)
         samples = _decode(data)
         return samples[:, :, [0, 3]] if colour_type == 4 else samples
     if isinstance(picture, TiffImageFile) and data:
@@ -52,6 +53,15 @@ def decode_deep(picture: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
             )
         return _decode(data)
     return None
+
+
+def _check_chunks(data: bytes) -> None:
+    """Refuse a PNG with a chunk that goes beyond its end: OpenCV takes memory for all of it."""
+    at = len(_PNG_SIGNATURE)
+    while at + 8 <= len(data):
+        at += int.from_bytes(data[at : at + 4], "big") + 12
+        if at > len(data):
+            raise InputError("it is cut short: a part of it goes beyond its end")
 
 
 def _decode(data: bytes) -> NDArray[np.uint16]:

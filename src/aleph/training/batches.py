@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,12 +30,26 @@ def pack(
     shape = (len(sources), resolution, resolution, 3)
     with replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        _reserve(temporary)
         squares, _, skipped = load_squares(sources, resolution, on_image=on_image, out=array)
         array.flush()
         if skipped:  # the header states the number of images, so write it again with fewer
             with replacing(temporary) as shorter, shorter.open("wb") as file:
                 np.save(file, squares)
     return skipped
+
+
+def _reserve(path: Path) -> None:
+    """Take room on the disk for a whole file that is mapped, but not yet written.
+
+    On a full disk the system would kill the process that writes into it.
+
+    Raises:
+        OSError: if there is not so much, where the system can tell.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class Batches:

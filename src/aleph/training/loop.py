@@ -17,8 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from aleph.datasets import Split
 from aleph.errors import InputError, MissingDependencyError, TrainingError
-from aleph.files import replacing
+from aleph.files import replacing, working_alone
 from aleph.models.config import ModelConfig
 from aleph.photo.tensors import to_pixels, to_tensor
 from aleph.progress import Reporter
@@ -33,7 +34,15 @@ from aleph.training.recipes.recipe import Recipe
 from aleph.training.recipes.refiner import RefinerRecipe
 from aleph.training.recipes.surroundings import SurroundingsRecipe
 from aleph.training.recipes.warm_start import start_from
-from aleph.training.run import Run, open_images, prepare_images, split_data, write_run
+from aleph.training.run import (
+    Run,
+    make_folder,
+    open_images,
+    prepare_images,
+    refuse_old_run,
+    split_data,
+    write_run,
+)
 from aleph.training.state import load_state, save_state
 from aleph.training.step import Step
 
@@ -130,13 +139,33 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
     Raises:
         MissingDependencyError: if Lightning Fabric or TensorBoard is not installed.
         TrainingError: on too few images, a damaged state, or losses that are no numbers.
-        OutputError: if the run's folder cannot be written.
+        OutputError: if the run's folder cannot be written, or another process is training there.
     """
     _require_packages()
     # Before further processes are launched, so that bad data is reported once.
     split = None if resume and run.images.exists() else split_data(run)
     fabric = start_fabric(run.train, devices)
     reporter = (reporter or Reporter()) if fabric.global_rank == 0 else Reporter(enabled=False)
+    with ExitStack() as stack:
+        if fabric.global_rank == 0:
+            stack.enter_context(_alone(run, resume))
+        return _train(run, split, fabric, reporter, resume)
+
+
+@contextmanager
+def _alone(run: Run, resume: bool) -> Iterator[None]:
+    """Keep the run's folder for this process; it is made if it is not there."""
+    make_folder(run.folder)
+    with working_alone(run.folder):
+        if not resume:
+            refuse_old_run(run.folder)  # another process may have made and left it meanwhile
+        yield
+
+
+def _train(
+    run: Run, split: Split | None, fabric: Fabric, reporter: Reporter, resume: bool
+) -> Outcome:
+    """Train in the folder that is kept for this process."""
     if split and fabric.local_rank == 0:  # machines may or may not share a disk
         prepare_images(run, split, reporter)
     fabric.barrier()

@@ -21,7 +21,7 @@ from aleph.datasets import (
     split_sources,
 )
 from aleph.errors import InputError, OutputError, TrainingError
-from aleph.files import replacing
+from aleph.files import check_outside, replacing
 from aleph.models.config import REFINER_WIDTH, ModelConfig
 from aleph.models.folder import read_config
 from aleph.models.zoo import find_model
@@ -89,15 +89,14 @@ def create_run(
 
     Raises:
         TrainingError: if the folder already holds a run.
+        OutputError: if it is one of the folders of the data, or lies in one.
         InputError: if no data is given or it does not exist.
         ModelError: if there is no model `init`; a detector that is not given is taken from it.
     """
-    if (folder / "config.json").exists():
-        raise TrainingError(
-            f"'{folder}' already holds a run: add --resume to go on with it, or name another folder"
-        )
+    refuse_old_run(folder)
     if not data:
         raise InputError("no training data: name one or more folders or zips of images")
+    check_outside(folder, data)
     found = partition or find_partition(data)
     paths = tuple(str(Path(p).absolute()) for p in data)
     if init is not None and not model.detector:
@@ -106,6 +105,30 @@ def create_run(
     train = replace(train, **_absolute(paths_of))
     partition = str(Path(found).absolute()) if found else None
     return Run(folder, paths, partition, model, train, init, refiner_of)
+
+
+def refuse_old_run(folder: Path) -> None:
+    """Refuse to begin a run in a folder that holds one.
+
+    Raises:
+        TrainingError: if it does.
+    """
+    if (folder / "config.json").exists():
+        raise TrainingError(
+            f"'{folder}' already holds a run: add --resume to go on with it, or name another folder"
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run, if it is not there.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{folder}': {error.strerror}") from None
 
 
 def with_refiner(init: str | None, given: dict[str, Any]) -> ModelConfig:
@@ -212,10 +235,7 @@ def prepare_images(run: Run, split: Split, reporter: Reporter) -> None:
         TrainingError: if fewer images can be read than a batch holds.
         OutputError: if the run's folder cannot be made or written.
     """
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{run.folder}': {error.strerror}") from None
+    make_folder(run.folder)  # on a machine of its own it may not be there
     if split.held_out:
         with replacing(run.folder / "holdout.txt") as temporary:
             temporary.write_text("".join(f"{s.name}\n" for s in split.held_out))

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aleph.errors import TrainingError
 from aleph.files import replacing
+from aleph.models.folder import write_tensors
 from aleph.training.recipes.recipe import Recipe
 
 STATE = "state.safetensors"
@@ -41,7 +41,7 @@ def save_state(trained: Recipe, path: Path, meta: dict[str, Any]) -> None:
     """Write the state; it replaces the old one only when it is completely on disk."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(trained).items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {"aleph": json.dumps(meta)})
+        write_tensors(tensors, temporary, {"aleph": json.dumps(meta)})
 
 
 def read_meta(path: Path) -> dict[str, Any]:
