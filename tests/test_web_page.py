@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import numpy as np
@@ -810,6 +810,46 @@ def test_results_are_shown_where_they_differ(page: Page) -> None:
     sources = page.eval_on_selector_all("#candidates img", "all => all.map(one => one.src)")
     assert len(set(sources)) == 2
     assert "surroundings" in page.inner_text("#share") or "the model" in page.inner_text("#share")
+
+
+SPOT = (slice(150, 160), slice(40, 50))
+
+
+def test_small_pictures_show_where_results_differ(
+    visit: Visit, address: str, tmp_path: Path
+) -> None:
+    """They differ in one spot of a wide hole, by stand-ins; and then nowhere."""
+    fills = np.full((2, 200, 200, 3), 90, np.uint8)
+    fills[1][SPOT] = 220
+    asked: list[tuple[int, ...]] = []
+
+    def small(route: Route) -> None:
+        query = dict(parse_qsl(urlsplit(route.request.url).query))
+        left, top, right, bottom = area = tuple(map(int, query["area"].split(",")))
+        asked.append(area)
+        buffer = io.BytesIO()
+        Image.fromarray(fills[int(query["candidate"]), top:bottom, left:right]).save(buffer, "PNG")
+        route.fulfill(body=buffer.getvalue(), content_type="image/png")
+
+    Image.fromarray(noise(200, 200)).save(tmp_path / "large.png")
+    page = visit()
+    page.route("**/api/v1/jobs/*/result?*side=*", small)
+    enter(page, address)
+    open_photo(page, tmp_path / "large.png")
+    page.keyboard.press("r")
+    drag(page, (-0.4, -0.4), (0.4, 0.4))
+    choose(page, "fast")
+    page.click("#fill")
+    page.wait_for_selector("body[data-state=filled]")
+    until(page, "[...document.querySelectorAll('#candidates img')].every(one => one.naturalWidth)")
+    left, top, right, bottom = asked[-1]
+    assert left <= 40 and right >= 50 and top <= 150 and bottom >= 160
+    assert max(right - left, bottom - top) < 70
+    assert "hardly differ" not in page.inner_text("#share")
+    fills[1] = fills[0]
+    page.click("#edit")
+    page.click("#fill")
+    page.wait_for_selector("#share:text('hardly differ')")
 
 
 def test_more_variations_are_other_ones(visit: Visit, tmp_path: Path, photo: Path) -> None:

@@ -24,10 +24,14 @@ export class Candidate {
     return { png, own, crop };
   }
 
-  /** The part of the fill where the hole was, as a small picture. */
+  /** A small picture of it, or of an area, by the server. */
+  small(query) {
+    return api.result(this.job, this.index, query);
+  }
+
+  /** Its area as a small picture. */
   async thumbnail() {
-    const query = { side: CROP, area: this.area.join(",") };
-    this.crop ??= await api.result(this.job, this.index, query).catch(() => this.cut());
+    this.crop ??= await this.small({ side: CROP, area: this.area.join(",") }).catch(() => this.cut());
     return this.crop;
   }
 

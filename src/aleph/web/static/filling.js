@@ -6,6 +6,7 @@ import { $, plainWarnings } from "./panel.js";
 import { describe } from "./progress.js";
 import { search } from "./search.js";
 
+const ALIKE = "These results hardly differ: any of them will do.";
 const SAME = 1e-7; // two fills whose losses differ by less are one
 
 export function makeFilling(app) {
@@ -22,9 +23,9 @@ export function makeFilling(app) {
     app.moveFocus("#cancel");
     await app.attempt(async () => {
       try {
-        const found = await search(editor, options, mine.signal, (event) => {
-          if (app.running === mine) tell(event);
-        });
+        const told = (event) => app.running === mine && tell(event);
+        const area = more?.fill.candidates[0].area;
+        const found = await search(editor, options, mine.signal, told, area);
         editor.fill = more?.fill ?? null;
         finish(more, found, mine.seed);
       } finally {
@@ -42,7 +43,7 @@ export function makeFilling(app) {
     return { seed: String(fill.seed + 1), candidates: String(count) };
   }
 
-  function finish(more, { candidates: found, info }, seed) {
+  function finish(more, { candidates: found, info, alike }, seed) {
     const before = more?.fill.candidates ?? [];
     const known = before.map(({ loss }) => loss);
     const isNew = ({ loss }) => loss === null || !known.some((other) => Math.abs(other - loss) < SAME);
@@ -55,7 +56,7 @@ export function makeFilling(app) {
       return;
     }
     const { generated, guessed } = info.report?.regions ?? {};
-    const notice = plainWarnings(info, editor.painted);
+    const notice = [alike ? ALIKE : "", plainWarnings(info, editor.painted)].filter(Boolean).join(" ");
     const candidates = [...before, ...fresh];
     const chosen = { candidates, taken: before.length, seed, generated, guessed, notice };
     editor.set({ fill: chosen, ...(editor.framed ? {} : { frames: framesOf(info) }) });

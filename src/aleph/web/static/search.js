@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Candidate } from "./editor.js";
+import { differing } from "./differences.js";
 import { asShares, isNone } from "./extension.js";
 
 const FAILED = new Set(["failed", "cancelled"]);
@@ -9,12 +10,14 @@ const MARGIN = 0.2; // of the hole's longer side, shown on all sides of it
 const SPREAD = 1.5; // sides of a face from which on a hole is shown where the face is
 
 /**
- * Fill the hole of the editor's picture.
+ * Fill the hole of the editor's picture. The small pictures of the results show where they differ,
+ * or an `area` that others show already.
  *
  * `tell` is called with {state: "sending" | "waiting" | "queued" | "running" | "stage" | "step" |
- * "preview" | "fetching", …}. Aborting the signal cancels the job. Returns {candidates, info}.
+ * "preview" | "fetching", …}. Aborting the signal cancels the job. Returns {candidates, info, alike}:
+ * `alike` says that the candidates hardly differ.
  */
-export async function search(editor, options, signal, tell) {
+export async function search(editor, options, signal, tell, area = null) {
   tell({ state: "sending" });
   const { base, extension } = editor;
   const mask = await editor.mask.png({ part: editor.mask.picture });
@@ -31,17 +34,26 @@ export async function search(editor, options, signal, tell) {
   }
   tell({ state: "fetching" });
   const info = await api.job(job.id);
-  const area = around(editor.mask, isNone(extension) ? info.frames : []);
+  const frames = isNone(extension) ? info.frames : [];
   const candidates = info.candidates.map(
     ({ losses }, index) => new Candidate({ job: job.id, index, loss: losses.total ?? null, area }),
   );
+  const where = area ?? (await whereToLook(candidates, editor.mask, frames));
+  for (const one of candidates) one.area = where ?? around(editor.mask, frames);
   await candidates[0].load();
-  return { candidates, info };
+  return { candidates, info, alike: candidates.length > 1 && !where };
+}
+
+/** The part in which candidates are compared; null where they hardly differ. */
+function whereToLook(candidates, mask, frames) {
+  const hole = around(mask, []);
+  if (candidates.length < 2) return hole;
+  return differing(candidates, hole).catch(() => around(mask, frames));
 }
 
 /**
- * The part of the picture in which the results are compared: the hole and some of its surroundings,
- * or the face that most of it lies in, where that is much smaller: there the results differ.
+ * The hole and some of its surroundings, or the face that most of it lies in, where that is much
+ * smaller.
  */
 function around(mask, frames) {
   const [left, top, right, bottom] = mask.box();
