@@ -1111,12 +1111,16 @@ def test_a_cracked_photo_is_mended_on_the_page(visit: Visit, address: str, tmp_p
 def test_photos_of_a_folder_are_worked_through(
     visit: Visit, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    for name in ("one.png", "two.png"):
+    for name in ("one.png", "two.png", f"{'long' * 40}.png"):
         Image.fromarray(noise(SIDE, SIDE)).save(tmp_path / name)
     app = create_app(Engine("cpu", str(tiny_folder)), photos=PhotoFolder(tmp_path)).app
     page = visit()
     with serving(app) as here:
         page.goto(here)
+        beyond = """[...document.querySelectorAll(".card .folder")].filter(
+            one => one.scrollWidth > one.clientWidth
+        ).length"""
+        assert page.evaluate(beyond) == 0
         page.click(".card .folder >> text=one.png")
         page.wait_for_selector("body[data-state=painting]")
         fill(page)
@@ -1175,6 +1179,11 @@ def test_axe_finds_nothing_in_any_state(
     for summary in page.locator("summary").all():
         summary.click()
     assert violations(page) == []
+    page.click("[data-tool=extend]")
+    page.click("[data-shape='4:3']")
+    assert violations(page) == []
+    page.click("#undo")
+    page.click("[data-tool=brush]")
     drag(page, (-0.2, 0), (0.2, 0))
     held: list[Route] = []
     page.route("**/api/v1/inpaint*", lambda route: held.append(route))

@@ -26,10 +26,6 @@ class NothingFoundError(InputError):
     """A photo in which no damage was found, so that there is nothing to fill."""
 
 
-class EmptyMaskError(InputError):
-    """A mask that marks no pixel as missing."""
-
-
 class OutputError(AlephError, OSError):
     """A file or folder that cannot be written."""
 

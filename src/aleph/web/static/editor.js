@@ -75,11 +75,13 @@ function filled(candidate, { x, y }) {
   return { blob, bitmap, candidate, width: bitmap.width, height: bitmap.height, x, y };
 }
 
-/** A mask for the canvas of a picture, with all that extends the picture selected. */
-export function canvasOf(picture, extension) {
+/** A mask for the canvas of a picture: what `pixels` gives for its size, and all that extends it. */
+export function maskOf(picture, extension, pixels) {
   const { width, height } = widened(picture, extension);
   const { left: x, top: y } = extension;
-  return new Mask(width, height, { x, y, width: picture.width, height: picture.height });
+  const mask = new Mask(width, height, { x, y, width: picture.width, height: picture.height });
+  mask.replace(pixels(width, height));
+  return mask;
 }
 
 export class Editor extends EventTarget {
@@ -203,8 +205,7 @@ export class Editor extends EventTarget {
   extend(extension) {
     const before = this.extension;
     const [dx, dy] = [extension.left - before.left, extension.top - before.top];
-    const mask = canvasOf(this.base, extension);
-    mask.replace(this.mask.moved(dx, dy, mask.width, mask.height));
+    const mask = maskOf(this.base, extension, (...size) => this.mask.moved(dx, dy, ...size));
     const frames = this.frames.map((frame) => frame.moved(dx, dy));
     this.set({ extension, mask, frames });
   }

@@ -3,10 +3,13 @@
 import { widened } from "./widen.js";
 
 export const PAINT = "#ff3d71";
-const [RED, GREEN, BLUE] = [0xff, 0x3d, 0x71];
+const OPAQUE = new Uint32Array(Uint8Array.of(0xff, 0x3d, 0x71, 0xff).buffer)[0]; // the same, as four bytes
 
 export class Mask {
-  /** `picture` is the box that the picture takes of it: what lies beyond is selected for good. */
+  /**
+   * `picture` is the box that the picture takes of it: what lies beyond is selected, once something
+   * is put into the mask, and stays so.
+   */
   constructor(width, height, picture = { x: 0, y: 0, width, height }) {
     this.width = width;
     this.height = height;
@@ -18,7 +21,6 @@ export class Mask {
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.dirty = null;
     this.version = 0; // counts the changes
-    if (this.beyond) this.clear();
   }
 
   /** Memory that it takes. */
@@ -198,13 +200,14 @@ export class Mask {
   write({ x, y, width, height }, values) {
     this.version++;
     const image = new ImageData(width, height);
+    const colours = new Uint32Array(image.data.buffer);
     for (let row = 0; row < height; row++) {
       const start = (y + row) * this.width + x;
       for (let column = 0; column < width; column++) {
         const i = row * width + column;
         this.count += values[i] - this.pixels[start + column];
         this.pixels[start + column] = values[i];
-        if (values[i]) image.data.set([RED, GREEN, BLUE, 255], 4 * i);
+        if (values[i]) colours[i] = OPAQUE;
       }
     }
     this.context.putImageData(image, x, y);

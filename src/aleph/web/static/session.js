@@ -1,6 +1,6 @@
 // The session: everything that the user made, kept by the browser across reloads and restarts.
 
-import { Candidate, canvasOf } from "./editor.js";
+import { Candidate, maskOf } from "./editor.js";
 import { NONE } from "./extension.js";
 import { Frame } from "./frames.js";
 import { maskPixels } from "./mask.js";
@@ -161,8 +161,9 @@ export class Session {
     const candidate = (facts) => facts && new Candidate(facts, mapped(facts, blob));
     const base = candidate(session.base);
     await base?.load();
-    const mask = canvasOf(base?.bitmap ?? picture, session.extension ?? NONE);
-    mask.replace(maskPixels(await createImageBitmap(blob(session.mask)), mask.width, mask.height));
+    const painted = await createImageBitmap(blob(session.mask));
+    const pixels = (...size) => maskPixels(painted, ...size);
+    const mask = maskOf(base?.bitmap ?? picture, session.extension ?? NONE, pixels);
     const fill = session.fill && { ...session.fill, candidates: session.fill.candidates.map(candidate) };
     await fill?.candidates[fill.taken].load();
     const frames = session.frames.map((frame) => new Frame(frame));

@@ -55,7 +55,7 @@ export async function showFolder(open) {
       ...photos.map(({ name }) => {
         const [item, button] = ["li", "button"].map((tag) => document.createElement(tag));
         Object.assign(button, { type: "button", textContent: name });
-        button.dataset.name = name;
+        button.dataset.name = button.title = name;
         button.addEventListener("click", () => open(name));
         item.append(button);
         return item;
