@@ -13,12 +13,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 import aleph
-from aleph.damage import find
+from aleph.damage import find, write
 from aleph.damage.auto import FOUND_RIM, AutoMask, read_auto, read_damaged_photo
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
-from aleph.damage.write import DamageRequest, write_damage_folder
+from aleph.damage.write import DamageRequest
 from aleph.errors import InputError, MaskWarning, ModelError, NothingFoundError, OutputError
+from aleph.folders import find_damage_in_folder, inpaint_folder
 from aleph.inpainter import Inpainter
 from aleph.masks.read import Mask
 from aleph.models.config import ModelConfig
@@ -57,8 +58,8 @@ def scratched(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bo
 @pytest.fixture
 def red(monkeypatch: pytest.MonkeyPatch) -> None:
     """Red counts as damage, whoever looks."""
-    monkeypatch.setattr(find, "shipped_model", perfect)
-    monkeypatch.setattr("aleph.models.zoo.load_damage_model", lambda *_: perfect())
+    for place in (find, write):
+        monkeypatch.setattr(place, "shipped_model", perfect)
 
 
 # --- the network
@@ -212,7 +213,7 @@ def test_a_folder_of_photos_becomes_a_folder_of_masks(red: None, tmp_path: Path)
     Image.fromarray(noise(40, 40) // 2).save(tmp_path / "in" / "b.png")
     Image.fromarray(noise(40, 40) // 2).save(tmp_path / "in" / "b.bmp")
     (tmp_path / "in" / "c.png").write_text("no picture")
-    outcome = write_damage_folder(tmp_path / "in", tmp_path / "out", None, DamageRequest())
+    outcome = find_damage_in_folder(tmp_path / "in", tmp_path / "out", None, DamageRequest())
     assert outcome.found["deep/a.webp"] == pytest.approx(hole.mean())
     assert outcome.found["b.bmp"] == 0
     assert set(outcome.failed) == {"b.png", "c.png"}
@@ -220,7 +221,7 @@ def test_a_folder_of_photos_becomes_a_folder_of_masks(red: None, tmp_path: Path)
     with Image.open(tmp_path / "out" / "deep" / "a.png") as mask:
         assert np.array_equal(np.asarray(mask) > 0, hole)
     with pytest.raises(OutputError, match="outside"):
-        write_damage_folder(tmp_path / "in", tmp_path / "in" / "masks")
+        find_damage_in_folder(tmp_path / "in", tmp_path / "in" / "masks")
 
 
 # --- the mask `auto`
@@ -292,16 +293,16 @@ def test_a_photo_without_damage_is_copied(
 
 
 def test_a_folder_is_filled_where_damage_is_found(
-    red: None, call_cli: RunCli, tmp_path: Path, tiny_folder: Path
+    red: None, tiny: Inpainter, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
     picture, hole = scratched(32, 32)
     Image.fromarray(picture).save(tmp_path / "in" / "a.png")
     Image.fromarray(noise(32, 32) // 2).save(tmp_path / "in" / "b.png")
-    options = ("--model", tiny_folder, "--steps", "1", "--frame", "whole", "--grow", "0", "--json")
-    done = call_cli("inpaint", "in", "-m", "auto", "-o", "out", *options)
-    outcome = json.loads(done.out)
-    assert outcome["filled"] == ["a.png"] and outcome["unchanged"] == ["b.png"]
+    outcome = inpaint_folder(
+        tmp_path / "in", Mask("auto", grow=0), tmp_path / "out", tiny, steps=1, frame="whole"
+    )
+    assert outcome.filled == ["a.png"] and outcome.unchanged == ["b.png"]
     with Image.open(tmp_path / "out" / "a.png") as filled:
         assert np.array_equal(np.asarray(filled)[~hole], picture[~hole])
         assert not (np.asarray(filled)[hole] == (255, 0, 0)).all(axis=1).any()

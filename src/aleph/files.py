@@ -5,19 +5,51 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from aleph.errors import OutputError
+
+_CHUNK = 1 << 20
 
 ENDINGS = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".avif"),
     *(".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif", ".hif", ".jxl"),
 )
 """Files of a folder that are taken for photos; all others are left alone."""
+
+
+_TEMPORARY = ".aleph-"
+_owner: ContextVar[str] = ContextVar("owner", default="")
+
+
+@contextlib.contextmanager
+def owning_temporaries(owner: str) -> Iterator[None]:
+    """Let the temporary files that are made within bear a mark, by which they can be found.
+
+    A process that is killed leaves its temporary file behind; `remove_temporaries` removes it.
+
+    Args:
+        owner: The mark: letters and digits.
+    """
+    token = _owner.set(owner)
+    try:
+        yield
+    finally:
+        _owner.reset(token)
+
+
+def remove_temporaries(folder: str | os.PathLike[str], owner: str) -> None:
+    """Remove what killed processes have left in a folder under a mark; other files stay."""
+    with contextlib.suppress(OSError):
+        for path in Path(folder).glob(f"{_TEMPORARY}{owner}-*"):
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -32,7 +64,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     check_writable(target)
     # Of a length of its own: the target's name may be as long as the file system allows.
-    temporary = target.with_name(f".aleph-{secrets.token_hex(8)}{target.suffix[-32:]}")
+    mark = "-".join(filter(None, [_owner.get(), secrets.token_hex(8)]))
+    temporary = target.with_name(f"{_TEMPORARY}{mark}{target.suffix[-32:]}")
     try:
         # Not by tempfile: its files are private. This one has the mode of any new file, which the
         # system makes of 0666 and the process's umask.
@@ -181,10 +214,36 @@ def _longest_name(folder: Path) -> int:
         return 255
 
 
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder, as paths from there; hidden ones are left out."""
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix.lower() in ENDINGS and not hidden and path.is_file():
-            yield name
+@dataclass(frozen=True)
+class FileState:
+    """A file as it was.
+
+    Attributes:
+        sha256: Digest of its bytes.
+        size: Their number.
+        modified: When it was written last, in nanoseconds.
+    """
+
+    sha256: str
+    size: int
+    modified: int
+
+
+def file_state(path: Path, before: FileState | None = None) -> FileState:
+    """Return the state of a file.
+
+    Args:
+        path: The file.
+        before: What it was; where size and time are still the same, its digest is believed.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    stat = path.stat()
+    if before and (before.size, before.modified) == (stat.st_size, stat.st_mtime_ns):
+        return before
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return FileState(digest.hexdigest(), stat.st_size, stat.st_mtime_ns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.compose import Outside, compose
@@ -35,6 +37,7 @@ from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
 from aleph.photo.tone import ToneCurve, measure_tone_curve
 from aleph.presets import Settings, resolve_settings, step_size_note
+from aleph.pretrained import Pretrained
 from aleph.search.adaptation import OnAdapt, adapt, fade
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
@@ -88,6 +91,7 @@ class Inpainter:
     def __init__(self, model: Model, find: Finder | None = None) -> None:
         self.model = model
         self._find = find
+        self._pretrained: Pretrained | None = None
 
     @classmethod
     def from_pretrained(
@@ -109,7 +113,13 @@ class Inpainter:
             ModelError: if there is no such model or its folder is damaged.
             InputError: if the device is not there.
         """
-        return cls(load_model(name_or_path, device, precision))
+        inpainter = cls(load_model(name_or_path, device, precision))
+        inpainter._pretrained = Pretrained(name_or_path, device, precision)
+        return inpainter
+
+    def digest(self) -> str:
+        """Return a SHA-256 that tells the model from others: of its files, or of its weights."""
+        return self._pretrained.digest() if self._pretrained else _digest(self.model)
 
     def __call__(
         self,
@@ -507,6 +517,18 @@ class _DamagedPhoto:
         faces = [place for place in self.faces if place not in none]
         texture = order.outside == "texture" and texture_available()
         return Outside(texture, refine, self.photo.unseen, faces, order.on_piece)
+
+
+def _digest(model: Model) -> str:
+    """Return the SHA-256 of a model's settings and weights."""
+    digest = hashlib.sha256(json.dumps(model.config.to_dict(), sort_keys=True).encode())
+    for name, network in vars(model).items():
+        if isinstance(network, nn.Module):
+            for key, tensor in network.state_dict().items():
+                digest.update(f"{name}.{key}".encode())
+                data = tensor.detach().cpu().contiguous().reshape(-1)
+                digest.update(data.view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _said_of(judged: Sequence[FrameCandidate], faces: Sequence[Placement]) -> list[str]:

@@ -2,92 +2,108 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aleph import config
-from aleph.cli.options import AsJson, Device, Quiet, one_of
+from aleph.cli.folder import FolderShow, is_folder
+from aleph.cli.options import AsJson, Cluster, Device, Quiet, Workers, given, one_of
 from aleph.errors import InputError
 
 if TYPE_CHECKING:
     from aleph.damage.write import DamageRequest
-
-OnProgress = Callable[[int, int], None]
+    from aleph.workers.choose import WorkersWanted
 
 
 def damage(
-    image: Annotated[Path, typer.Argument(help="The photo; or a folder.")],
+    image: Annotated[str, typer.Argument(help="The photo; or a folder, or s3://, gs://, az://.")],
     out: Annotated[
-        Path,
+        str,
         typer.Option("--out", "-o", help="Where to write the mask, as .png; or a folder for all."),
     ],
     sensitivity: Annotated[
         float, typer.Option(help="How readily something is taken for damage, 0 to 1.")
     ] = 0.5,
     overlay: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Write the photo with its damage in red; or a folder for all."),
     ] = None,
     grow: Annotated[int, typer.Option(help="Pixels by which what is found is widened.")] = 0,
     model: Annotated[str | None, typer.Option(help="A finder of damage (damage-finder).")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help=one_of(config.Arithmetic))] = "auto",
+    workers: Workers = None,
+    cluster: Cluster = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Find where a photo is damaged, or each of a folder, and write the mask: white = damaged.
 
-    The mask is one for `aleph inpaint --mask`. In a folder the mask of a.jpg is a.png; the exit
-    code is 1 if a photo could not be looked at.
+    The mask is one for `aleph inpaint --mask`. In a folder the mask of a.jpg is a.png, and photos
+    that are done already are skipped; the exit code is 1 if one could not be looked at.
     """
     from aleph.damage.write import DamageRequest
-    from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
-    from aleph.progress import Reporter
+    from aleph.workers.choose import WorkersWanted
 
-    config.check_choice("precision", precision, config.Arithmetic)
-    request = DamageRequest(sensitivity, grow)
-    if not image.exists():
+    how = given(finder=model, device=device, precision=precision)
+    request = DamageRequest(sensitivity, grow, **how)
+    wanted, show = WorkersWanted(workers, cluster), FolderShow(as_json, quiet)
+    if is_folder(image):
+        _folder(image, out, overlay, request, wanted, show)
+    elif workers or cluster:
+        raise InputError("--workers and --cluster are for a folder: not for one picture")
+    elif not Path(image).exists():
         raise InputError(f"'{image}' does not exist")
-    finder = load_damage_model(model or DEFAULT_DAMAGE_MODEL, device, precision)  # type: ignore[arg-type]
-    request = dataclasses.replace(request, model=finder)
-    with Reporter(not quiet).progress("looking", transient=True) as advance:
-        find = _folder if image.is_dir() else _photo
-        result, line = find(image, out, overlay, request, lambda n, total: advance(n, total=total))
-    for name, reason in result.get("failed", {}).items():
-        typer.echo(f"aleph: {name}: {reason}", err=True)
-    if as_json:
-        typer.echo(json.dumps(result))
-    elif not quiet:
-        typer.echo(line)
-    if result.get("failed"):
-        raise typer.Exit(1)
+    else:
+        _photo(Path(image), Path(out), Path(overlay) if overlay else None, request, show)
 
 
 def _photo(
-    image: Path, out: Path, overlay: Path | None, request: DamageRequest, on_progress: OnProgress
-) -> tuple[dict[str, Any], str]:
-    """Write the mask of a photo; return the result as plain JSON values, and as a line of text."""
+    image: Path, out: Path, overlay: Path | None, request: DamageRequest, show: FolderShow
+) -> None:
+    """Write the mask of a photo."""
     from aleph.damage.write import write_damage
+    from aleph.progress import Reporter
 
-    share = write_damage(image, out, overlay, request, on_progress)
+    with Reporter(not show.quiet).progress("looking", transient=True) as advance:
+        share = write_damage(image, out, overlay, request, lambda n, total: advance(n, total=total))
     files = [str(path) for path in (out, overlay) if path]
     found = f"{share:.1%} of the photo is damaged" if share else "no damage was found"
-    return {"share": share, "files": files}, f"{found}: {', '.join(files)}"
+    if show.as_json:
+        typer.echo(json.dumps({"share": share, "files": files}))
+    elif not show.quiet:
+        typer.echo(f"{found}: {', '.join(files)}")
 
 
 def _folder(
-    folder: Path, out: Path, overlay: Path | None, request: DamageRequest, on_progress: OnProgress
-) -> tuple[dict[str, Any], str]:
-    """Write the masks of a folder; return the same as `_photo`."""
-    from aleph.damage.write import write_damage_folder
+    folder: str,
+    out: str,
+    overlay: str | None,
+    request: DamageRequest,
+    workers: WorkersWanted,
+    show: FolderShow,
+) -> None:
+    """Write the masks of a folder."""
+    from aleph.folders import DamageOutcome, PhotoOutcome, find_damage_in_folder
 
-    outcome = write_damage_folder(folder, out, overlay, request, on_progress)
-    none = sum(share == 0 for share in outcome.found.values())
-    return dataclasses.asdict(outcome), (
-        f"looked at {len(outcome.found)}, found no damage in {none}, failed {len(outcome.failed)}"
+    outcome, intact = DamageOutcome(), 0
+    with show.progress("looking", outcome) as (show_photo, on_progress):
+
+        def on_photo(photo: PhotoOutcome) -> None:
+            nonlocal intact
+            intact += photo.facts.get("share") == 0
+            show_photo(photo)
+
+        find_damage_in_folder(
+            folder, out, overlay, request, workers=workers, on_photo=on_photo,
+            on_progress=on_progress,
+        )  # fmt: skip
+    count = show.counts
+    show.end(
+        f"looked at {count['done']}, skipped {count['skipped']} that were done already, found no "
+        f"damage in {intact}, failed {count['failed']}",
+        outcome,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import warnings
 from dataclasses import dataclass
@@ -12,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aleph import config
-from aleph.cli.options import AsJson, Device, Model, Quiet, Verbose, given, one_of, options_of
+from aleph.cli.folder import FolderShow, is_folder
+from aleph.cli.options import (
+    AsJson,
+    Cluster,
+    Device,
+    Model,
+    Quiet,
+    Verbose,
+    Workers,
+    given,
+    one_of,
+    options_of,
+)
 from aleph.cli.pipes import check_stream, is_piped, is_stream, read_piped, write_to_stream
 from aleph.cli.progress import fill_bar, search_bar, show_log, warnings_said
 from aleph.errors import InputError, MaskWarning, NothingFoundError
@@ -23,16 +34,21 @@ if TYPE_CHECKING:
     from aleph.masks.read import Mask
     from aleph.photo.limits import Limits
     from aleph.photo.photo import PhotoLike
+    from aleph.workers.choose import WorkersWanted
 
 Image = Annotated[
-    Path, typer.Argument(help="The damaged picture, - for standard input; or a folder.")
+    str,
+    typer.Argument(
+        help="The damaged picture, - for standard input; or a folder, or s3://, gs://, az://."
+    ),
 ]
 Out = Annotated[
-    Path,
+    str,
     typer.Option(
         "--out",
         "-o",
-        help="Where to write the filled picture, - for standard output (as PNG); or a folder.",
+        help="Where to write the filled picture, - for standard output (as PNG); or a folder, or "
+        "its address.",
     ),
 ]
 MaskSource = Annotated[
@@ -141,6 +157,8 @@ def inpaint(
     animate: Animate = None,
     figure: Figure = None,
     max_megapixels: MaxMegapixels = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -157,10 +175,12 @@ def inpaint(
     from aleph.frames.request import read_request
     from aleph.masks.read import Mask
     from aleph.photo.limits import Limits
+    from aleph.workers.choose import WorkersWanted
 
     show_log(verbose)
     config.check_choice("precision", precision, config.Arithmetic)
     read_request(frame, eyes)
+    wanted = WorkersWanted(workers, cluster)
     marked_by = given(tolerance=tolerance, sensitivity=sensitivity, grow=grow)
     limits = Limits(**given(megapixels=max_megapixels))
     with warnings_said():
@@ -170,13 +190,17 @@ def inpaint(
     load = given(name_or_path=model, device=device, precision=precision)
     options = given(preset=preset, blending=blending, frame=frame, eyes=eyes, grain=grain, **fields)
     options |= {"outside": outside, "candidates": candidates, "seed": seed}
-    task = _Task(source, damage, extend, out, limits, load, options, as_json, quiet)
-    if not image.is_dir():
+    if not is_folder(image):
+        if workers or cluster:
+            raise InputError("--workers and --cluster are for a folder: not for one picture")
+        task = _Task(source, damage, extend, Path(out), limits, load, options, as_json, quiet)
         _inpaint_one(task, figure, animate)
     elif extend or figure or animate:
         raise InputError("--extend, --figure and --animate are for one picture: not for a folder")
     else:
-        _inpaint_folder(task)
+        assert damage is not None  # without one there is --extend, which is refused for folders
+        show = FolderShow(as_json, quiet)
+        _inpaint_folder(image, damage, out, limits, load, options, wanted, show)
 
 
 @dataclass(frozen=True)
@@ -184,7 +208,7 @@ class _Task:
     """What is to be filled, and how; `load` and `options` are keyword arguments.
 
     Attributes:
-        image: A picture, or a folder of them.
+        image: A picture.
         mask: What is missing; None if nothing but what --extend adds.
         extend: By how much the picture is widened.
         out: Where the result goes.
@@ -284,39 +308,35 @@ def _copy(task: _Task, nothing: NothingFoundError) -> None:
         typer.echo(f"{nothing}; copied unchanged: {task.out}", err=is_piped(task.out))
 
 
-def _inpaint_folder(task: _Task) -> None:
-    from aleph.folders import inpaint_folder
-    from aleph.progress import Reporter
+def _inpaint_folder(
+    folder: str,
+    mask: Mask,
+    out: str,
+    limits: Limits,
+    load: dict[str, Any],
+    options: dict[str, Any],
+    workers: WorkersWanted,
+    show: FolderShow,
+) -> None:
+    from aleph.folders import FolderOutcome, inpaint_folder
+    from aleph.pretrained import Pretrained
 
-    assert isinstance(task.image, Path)
-    if is_stream(task.out):
-        raise InputError(f"the results of a folder need a folder, not '{task.out}'")
-    assert task.mask is not None  # without one there is --extend, which is refused for folders
-    inpainter = task.inpainter()
-    with Reporter(not task.quiet).progress("filling", transient=True) as advance:
-
-        def on_progress(done: float, total: int) -> None:
-            advance(done, total=total)
-
-        outcome = inpaint_folder(
-            task.image, task.mask, task.out, inpainter, limits=task.limits,
-            on_progress=on_progress, **task.options,
+    if is_stream(Path(out)):
+        raise InputError(f"the results of a folder need a folder, not '{out}'")
+    outcome = FolderOutcome()
+    with show.progress("filling", outcome) as (on_photo, on_progress):
+        inpaint_folder(
+            folder, mask, out, Pretrained(**load), limits=limits, workers=workers,
+            on_photo=on_photo, on_progress=on_progress, **options,
         )  # fmt: skip
-    for name, what in outcome.warned.items():
-        typer.echo(f"aleph: warning: {name}: {what}", err=True)
-    for name, reason in outcome.failed.items():
-        typer.echo(f"aleph: {name}: {reason}", err=True)
-    if task.as_json:
-        typer.echo(json.dumps(dataclasses.asdict(outcome)))
-    elif not task.quiet:
-        done, skipped, failed = map(len, (outcome.filled, outcome.skipped, outcome.failed))
-        left = len(outcome.unchanged)
-        copied = f"copied {left} in which no damage was found, " if left else ""
-        typer.echo(
-            f"filled {done}, {copied}skipped {skipped} that were done already, failed {failed}"
-        )
-    if outcome.failed:
-        raise typer.Exit(1)
+    count = show.counts
+    copied = count["unchanged"]
+    without = f"copied {copied} in which no damage was found, " if copied else ""
+    show.end(
+        f"filled {count['done']}, {without}skipped {count['skipped']} that were done already, "
+        f"failed {count['failed']}",
+        outcome,
+    )
 
 
 def models(

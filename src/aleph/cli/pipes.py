@@ -33,9 +33,7 @@ def is_stream(path: Path) -> bool:
     return is_piped(path)
 
 
-def read_piped(
-    image: Path, mask: str | None, limits: Limits
-) -> tuple[PhotoLike, MaskSource | None]:
+def read_piped(image: str, mask: str | None, limits: Limits) -> tuple[PhotoLike, MaskSource | None]:
     """Return an image and a mask, either of which may come from standard input.
 
     Raises:
@@ -44,9 +42,9 @@ def read_piped(
     Warns:
         PhotoWarning: if the image's file holds more than is read, or less than it should.
     """
-    if str(image) in _INPUT and mask in _INPUT:
+    if image in _INPUT and mask in _INPUT:
         raise InputError("image and mask cannot both come from standard input: give one as a file")
-    if str(image) in _INPUT:
+    if image in _INPUT:
         from aleph.photo.photo import decode_photo
 
         label = "the image from standard input"

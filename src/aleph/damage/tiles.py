@@ -6,12 +6,10 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aleph.arrays import Pixels, Region
 from aleph.models.model import DamageModel
-from aleph.models.networks.damage import MULTIPLE
 
 _TILE = 768
 """Side in pixels of the part of a tile that is kept: memory grows with it, and not with a photo."""
@@ -47,6 +45,10 @@ def damage_probability(
 
 def _look(image: Pixels, tile: Region, model: DamageModel) -> NDArray[np.uint8]:
     """Return the probabilities of one part of a picture."""
+    import torch
+
+    from aleph.models.networks.damage import MULTIPLE
+
     seen, padding, kept = [], [], []
     for part, size in zip(tile, image.shape[:2], strict=True):
         first, last = max(0, part.start - _MARGIN), min(size, part.stop + _MARGIN)

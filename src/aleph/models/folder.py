@@ -5,6 +5,7 @@ Nothing is unpickled, nothing is downloaded.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -53,6 +54,22 @@ def read_config(folder: Path) -> ModelConfig:
         return ModelConfig.from_dict(values["model"])
     except (AlephError, TypeError) as error:
         raise ModelError(f"'{path}' is not the configuration of a model: {error}") from None
+
+
+def digest_model(folder: Path) -> str:
+    """Return the SHA-256 of a model's configuration and weights.
+
+    Raises:
+        ModelError: if they cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        try:
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise ModelError(f"cannot read '{folder / name}': {error.strerror}") from None
+    return digest.hexdigest()
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -29,13 +29,16 @@ class WorkersWanted:
             raise InputError(f"workers must be from 1 to {MOST}, not {self.count}")
 
 
-def choose_workers(setup: Setup, wanted: WorkersWanted, tasks: int | None = None) -> Workers:
+def choose_workers(
+    setup: Setup, wanted: WorkersWanted, tasks: int | None = None, apart: bool = False
+) -> Workers:
     """Return the workers that were asked for.
 
     Args:
         setup: What every worker calls first; picklable.
         wanted: What the user asked for.
         tasks: Tasks there are, if that is known: no more workers are started.
+        apart: Whether a single worker is a process of its own, too, whose death ends nothing.
 
     Raises:
         InputError: if the cluster does not answer.
@@ -46,4 +49,4 @@ def choose_workers(setup: Setup, wanted: WorkersWanted, tasks: int | None = None
 
         return Cluster(setup, wanted.cluster, count=wanted.count)
     count = usual_count() if wanted.count is None else wanted.count
-    return local_workers(setup, count if tasks is None else max(1, min(count, tasks)))
+    return local_workers(setup, count if tasks is None else max(1, min(count, tasks)), apart)

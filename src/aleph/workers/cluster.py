@@ -41,6 +41,9 @@ class Cluster:
             self._ray.exceptions.NodeDiedError,
             self._ray.exceptions.OutOfMemoryError,
             self._ray.exceptions.WorkerCrashedError,
+            self._ray.exceptions.ObjectLostError,  # a result went down with its node
+            self._ray.exceptions.LocalRayletDiedError,
+            self._ray.exceptions.ActorUnschedulableError,  # its node went before it came up
         )
         self._setup, self._cores = setup, cores
         self._gpus = 1 if gpus else 0

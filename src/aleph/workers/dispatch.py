@@ -75,7 +75,10 @@ class Workers(Protocol):
 
 
 def dispatch(
-    tasks: Iterable[TaskT], workers: Workers, tries: int = TRIES
+    tasks: Iterable[TaskT],
+    workers: Workers,
+    tries: int = TRIES,
+    on_death: Callable[[TaskT], None] | None = None,
 ) -> Iterator[Outcome[TaskT, Any]]:
     """Do tasks and yield what becomes of each, as it is done.
 
@@ -83,6 +86,7 @@ def dispatch(
         tasks: What to do; read only as far as there are free workers.
         workers: Who does it.
         tries: Workers that a task may kill.
+        on_death: Called with the task that a worker was at when it died.
 
     Raises:
         AlephError: if no worker can be started, with what it says.
@@ -103,6 +107,8 @@ def dispatch(
                     yield outcome
                     continue
                 crew.bury(worker)
+                if on_death:
+                    on_death(task)
                 if queue.again(task, tries):
                     sentence = f"{tries} workers died at it, perhaps for lack of memory"
                     yield Outcome(task, None, AlephError(sentence))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -21,19 +22,20 @@ _MEMORY_EACH = 1 << 30
 """Bytes that a worker with a model and a photo of some megapixels takes."""
 
 
-def local_workers(setup: Setup, count: int) -> Workers:
-    """Return workers on this machine; one worker is this process itself.
+def local_workers(setup: Setup, count: int, apart: bool = False) -> Workers:
+    """Return workers on this machine; one worker is this process itself, unless it shall not be.
 
     Args:
-        setup: What every worker calls first; it must be picklable where there are several.
+        setup: What every worker calls first; it must be picklable for other processes.
         count: Workers; they share the processors of this machine.
+        apart: Whether a single worker is a process of its own, too.
 
     Raises:
         InputError: if `count` is not from 1 to 256.
     """
     if not 1 <= count <= MOST:
         raise InputError(f"workers must be from 1 to {MOST}, not {count}")
-    return ThisProcess(setup) if count == 1 else Processes(setup, count)
+    return ThisProcess(setup) if count == 1 and not apart else Processes(setup, count)
 
 
 def usual_count() -> int:
@@ -115,7 +117,8 @@ class _Process:
     def __init__(self, setup: Setup, threads: int) -> None:
         # A forked torch may hang in locks that its threads held.
         self._executor = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        self.ready = self._executor.submit(_begin, setup, threads)
+        with _interrupts_held():
+            self.ready = self._executor.submit(_begin, setup, threads)
 
     def submit(self, task: Any) -> Future[Any]:  # noqa: ANN401
         try:
@@ -132,6 +135,23 @@ class _Process:
         for child in children:
             child.kill()
             child.join()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold back SIGINT; a process that is started meanwhile never gets one.
+
+    Ctrl+C goes to every process of the terminal. A worker that got it while it is still starting
+    would die with a traceback; the parent ends its workers itself.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _function: Callable[[Any], Any] | None = None
