@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aleph import config
-from aleph.cli.folder import FolderShow, is_folder
+from aleph.cli.folder import FolderShow, is_folder, refuse_workers
 from aleph.cli.options import AsJson, Cluster, Device, Quiet, Workers, given, one_of
 from aleph.errors import InputError
 
@@ -53,12 +53,11 @@ def damage(
     wanted, show = WorkersWanted(workers, cluster), FolderShow(as_json, quiet)
     if is_folder(image):
         _folder(image, out, overlay, request, wanted, show)
-    elif workers or cluster:
-        raise InputError("--workers and --cluster are for a folder: not for one picture")
-    elif not Path(image).exists():
+        return
+    refuse_workers(wanted)
+    if not Path(image).exists():
         raise InputError(f"'{image}' does not exist")
-    else:
-        _photo(Path(image), Path(out), Path(overlay) if overlay else None, request, show)
+    _photo(Path(image), Path(out), Path(overlay) if overlay else None, request, show)
 
 
 def _photo(

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
+from aleph.errors import InputError
+
 if TYPE_CHECKING:
     from aleph.folders import OnPhoto, OnProgress, PhotoOutcome
+    from aleph.workers.choose import WorkersWanted
 
 
 class Collected(Protocol):
@@ -31,6 +34,16 @@ def is_folder(place: str) -> bool:
     from aleph.storage import is_url
 
     return is_url(place) or Path(place).is_dir()
+
+
+def refuse_workers(wanted: WorkersWanted) -> None:
+    """Refuse workers for one picture.
+
+    Raises:
+        InputError: if they were asked for.
+    """
+    if wanted.count or wanted.cluster:
+        raise InputError("--workers and --cluster are for a folder: not for one picture")
 
 
 class FolderShow:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aleph import config
-from aleph.cli.folder import FolderShow, is_folder
+from aleph.cli.folder import FolderShow, is_folder, refuse_workers
 from aleph.cli.options import (
     AsJson,
     Cluster,
@@ -173,34 +173,43 @@ def inpaint(
     if mask is None and mask_color is None and extend is None:
         raise typer.BadParameter("say what is missing: --mask, --mask-color or --extend")
     from aleph.frames.request import read_request
-    from aleph.masks.read import Mask
-    from aleph.photo.limits import Limits
     from aleph.workers.choose import WorkersWanted
 
     show_log(verbose)
     config.check_choice("precision", precision, config.Arithmetic)
     read_request(frame, eyes)
     wanted = WorkersWanted(workers, cluster)
-    marked_by = given(tolerance=tolerance, sensitivity=sensitivity, grow=grow)
-    limits = Limits(**given(megapixels=max_megapixels))
-    with warnings_said():
-        source, marks = read_piped(image, mask, limits)
-    marking = mask is not None or mask_color is not None
-    damage = Mask(marks, mask_color, invert=invert_mask, **marked_by) if marking else None
+    marked_by = given(tolerance=tolerance, sensitivity=sensitivity, grow=grow, invert=invert_mask)
+    source, damage, limits = _read_given(image, mask, mask_color, max_megapixels, marked_by)
     load = given(name_or_path=model, device=device, precision=precision)
     options = given(preset=preset, blending=blending, frame=frame, eyes=eyes, grain=grain, **fields)
     options |= {"outside": outside, "candidates": candidates, "seed": seed}
+    task = _Task(source, damage, extend, out, limits, load, options, as_json, quiet)
     if not is_folder(image):
-        if workers or cluster:
-            raise InputError("--workers and --cluster are for a folder: not for one picture")
-        task = _Task(source, damage, extend, Path(out), limits, load, options, as_json, quiet)
+        refuse_workers(wanted)
         _inpaint_one(task, figure, animate)
     elif extend or figure or animate:
         raise InputError("--extend, --figure and --animate are for one picture: not for a folder")
     else:
-        assert damage is not None  # without one there is --extend, which is refused for folders
-        show = FolderShow(as_json, quiet)
-        _inpaint_folder(image, damage, out, limits, load, options, wanted, show)
+        _inpaint_folder(task, wanted)
+
+
+def _read_given(
+    image: str,
+    mask: str | None,
+    color: str | None,
+    megapixels: float | None,
+    marked_by: dict[str, Any],
+) -> tuple[PhotoLike, Mask | None, Limits]:
+    """Return the image, read if it is piped; the mask; and how large both may be."""
+    from aleph.masks.read import Mask
+    from aleph.photo.limits import Limits
+
+    limits = Limits(**given(megapixels=megapixels))
+    with warnings_said():
+        source, marks = read_piped(image, mask, limits)
+    marking = mask is not None or color is not None
+    return source, Mask(marks, color, **marked_by) if marking else None, limits
 
 
 @dataclass(frozen=True)
@@ -208,7 +217,7 @@ class _Task:
     """What is to be filled, and how; `load` and `options` are keyword arguments.
 
     Attributes:
-        image: A picture.
+        image: A picture, or a folder of them.
         mask: What is missing; None if nothing but what --extend adds.
         extend: By how much the picture is widened.
         out: Where the result goes.
@@ -222,7 +231,7 @@ class _Task:
     image: PhotoLike
     mask: Mask | None
     extend: str | None
-    out: Path
+    out: str
     limits: Limits
     load: dict[str, Any]
     options: dict[str, Any]
@@ -252,10 +261,11 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     from aleph.visual.animation import check_animation_path
 
     # Everything that can be refused is refused before the search is waited for.
-    streamed = is_stream(task.out)
+    out = Path(task.out)
+    streamed = is_stream(out)
     if streamed:
-        check_stream(task.out, task.as_json, task.options["candidates"])
-    for path in [*([] if streamed else [task.out]), *([figure] if figure else [])]:
+        check_stream(out, task.as_json, task.options["candidates"])
+    for path in [*([] if streamed else [out]), *([figure] if figure else [])]:
         check_image_path(path)
     if animate:
         check_animation_path(animate)
@@ -270,7 +280,7 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         _copy(task, nothing)
         return
     if not streamed:
-        check_photo_path(photo, task.out)
+        check_photo_path(photo, out)
     inpainter = task.inpainter()
     with warnings_said(), fill_bar(task.quiet) as (on_step, on_piece):
         warnings.simplefilter("ignore", MaskWarning)  # said above
@@ -278,8 +288,8 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         result = inpainter(photo, hole, on_step=on_step, on_piece=on_piece, on_adapt=on_piece,
                            record=record, **task.options)  # fmt: skip
     if streamed:
-        write_to_stream(result.encode(task.out.suffix or ".png"), task.out)
-    written = [] if streamed else result.save_all(task.out)
+        write_to_stream(result.encode(out.suffix or ".png"), out)
+    written = [] if streamed else result.save_all(out)
     if figure:
         result.figure(figure)
         written.append(figure)
@@ -289,45 +299,40 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
     if task.as_json:
         typer.echo(json.dumps({**result.report(), "files": [str(path) for path in written]}))
     elif not task.quiet:
-        names = ", ".join(map(str, [*([task.out] if streamed else []), *written]))
+        names = ", ".join(map(str, [*([out] if streamed else []), *written]))
         line = f"filled in {result.seconds:.1f} s, {result.sources}: {names}"
-        typer.echo(line, err=is_piped(task.out))
+        typer.echo(line, err=is_piped(out))
 
 
 def _copy(task: _Task, nothing: NothingFoundError) -> None:
     """Copy a picture in which there is nothing to fill, and say so."""
     from aleph.photo.encode import copied, copy_photo
 
-    if is_stream(task.out):
-        write_to_stream(copied(task.image, task.out.suffix or ".png"), task.out)
+    out = Path(task.out)
+    if is_stream(out):
+        write_to_stream(copied(task.image, out.suffix or ".png"), out)
     else:
-        copy_photo(task.image, task.out)
+        copy_photo(task.image, out)
     if task.as_json:
-        typer.echo(json.dumps({"unchanged": str(nothing), "files": [str(task.out)]}))
+        typer.echo(json.dumps({"unchanged": str(nothing), "files": [str(out)]}))
     elif not task.quiet:
-        typer.echo(f"{nothing}; copied unchanged: {task.out}", err=is_piped(task.out))
+        typer.echo(f"{nothing}; copied unchanged: {out}", err=is_piped(out))
 
 
-def _inpaint_folder(
-    folder: str,
-    mask: Mask,
-    out: str,
-    limits: Limits,
-    load: dict[str, Any],
-    options: dict[str, Any],
-    workers: WorkersWanted,
-    show: FolderShow,
-) -> None:
+def _inpaint_folder(task: _Task, workers: WorkersWanted) -> None:
     from aleph.folders import FolderOutcome, inpaint_folder
     from aleph.pretrained import Pretrained
 
-    if is_stream(Path(out)):
-        raise InputError(f"the results of a folder need a folder, not '{out}'")
+    if is_stream(Path(task.out)):
+        raise InputError(f"the results of a folder need a folder, not '{task.out}'")
+    assert isinstance(task.image, str)
+    assert task.mask is not None  # without one there is --extend, which is refused for folders
+    show = FolderShow(task.as_json, task.quiet)
     outcome = FolderOutcome()
     with show.progress("filling", outcome) as (on_photo, on_progress):
         inpaint_folder(
-            folder, mask, out, Pretrained(**load), limits=limits, workers=workers,
-            on_photo=on_photo, on_progress=on_progress, **options,
+            task.image, task.mask, task.out, Pretrained(**task.load), limits=task.limits,
+            workers=workers, on_photo=on_photo, on_progress=on_progress, **task.options,
         )  # fmt: skip
     count = show.counts
     copied = count["unchanged"]
