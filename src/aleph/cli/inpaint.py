@@ -269,7 +269,7 @@ def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None
         check_image_path(path)
     if animate:
         check_animation_path(animate)
-    fills = [] if streamed else candidate_paths(task.out, task.options["candidates"])
+    fills = [] if streamed else candidate_paths(out, task.options["candidates"])
     check_apart([*fills, *filter(None, (figure, animate))], task.inputs)
     try:
         with warnings_said():

@@ -12,7 +12,7 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
 
 from aleph.errors import AlephError, InputError, OutputError
@@ -373,28 +373,30 @@ def check_places(source: Folder, guarded: list[Folder], outs: list[Folder]) -> N
     """
     if not source.is_there():
         raise InputError(f"'{source.shown()}' is no folder")
-    local = [out.root for out in outs if isinstance(out, LocalFolder)]
-    for out in local:
-        check_outside(out, [one.root for one in (source, *guarded) if isinstance(one, LocalFolder)])
-    check_apart(local, [])
-    for out in outs:
-        for folder in (source, *guarded):
-            if isinstance(folder, Store) and folder.holds(out):
-                raise OutputError(
-                    f"the results cannot go into '{folder.shown()}': name a folder outside it"
-                )
-        if not (isinstance(out, LocalFolder) and isinstance(source, LocalFolder)):
-            continue
-        if out.holds(source):
-            below = source.root.resolve().relative_to(out.root.resolve())
-            if (source.root / below).is_dir():
-                raise OutputError(
-                    f"the results cannot go into '{source.shown()}': name another folder"
-                )
-        try:
-            out.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder '{out.root}': {error.strerror}") from None
+    read = [source, *guarded]
+    roots = [out.root for out in outs if isinstance(out, LocalFolder)]
+    for root in roots:
+        check_outside(root, [one.root for one in read if isinstance(one, LocalFolder)])
+    check_apart(roots, [])
+    for folder in read:
+        if isinstance(folder, Store) and any(folder.holds(out) for out in outs):
+            raise OutputError(
+                f"the results cannot go into '{folder.shown()}': name a folder outside it"
+            )
+    for root in roots:
+        _make(root, source)
+
+
+def _make(root: Path, source: Folder) -> None:
+    """Make a folder of results, unless names in it would lead back among the photos."""
+    if isinstance(source, LocalFolder) and LocalFolder(root).holds(source):
+        below = source.root.resolve().relative_to(root.resolve())
+        if (source.root / below).is_dir():
+            raise OutputError(f"the results cannot go into '{source.root}': name another folder")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{root}': {error.strerror}") from None
 
 
 def _check_apart(errand: Errand, name: str) -> None:
