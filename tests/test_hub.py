@@ -211,6 +211,18 @@ def test_only_model_folders_are_shared(hub: Hub, tmp_path: Path) -> None:
     assert hub.requests == []
 
 
+def test_what_cannot_be_shared_is_one_sentence(tiny_folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nos.environ['HF_HUB_OFFLINE'] = '0'\n"
+        "from aleph.errors import ModelError\nfrom aleph.models.hub import push_model\n"
+        f"try: push_model({str(tiny_folder)!r}, 'ann/mine')\n"
+        "except ModelError as error: sys.exit(str(error))"
+    )
+    outcome = run(None, tmp_path, code)
+    assert outcome.stderr.startswith("'ann/mine' cannot be written: ")
+    assert len(outcome.stderr.splitlines()) == 1
+
+
 def test_names() -> None:
     assert HubName.parse("hf://ann/faces") == HubName("ann/faces", None)
     assert HubName.parse("hf://ann/faces@v1.2") == HubName("ann/faces", "v1.2")

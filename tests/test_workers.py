@@ -14,6 +14,8 @@ import pytest
 from aleph.errors import AlephError, InputError
 from aleph.workers.dispatch import TRIES, Outcome, Workers, dispatch
 from aleph.workers.local import local_workers
+from conftest import RunCli
+from helpers import files_below
 
 
 def _double(number: int) -> int:
@@ -151,6 +153,22 @@ def test_impossible_numbers_of_workers_are_refused() -> None:
     for count in (0, 257):
         with pytest.raises(InputError, match="from 1 to 256"):
             local_workers(doubling, count)
+
+
+def test_a_cluster_without_ray_is_refused_before_anything_else_is_looked_at(
+    call_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("ray", "matplotlib"):
+        monkeypatch.setitem(sys.modules, package, None)
+    order = ("evaluate", "faces-64", tmp_path, "--out", "evaluation")
+    refused = call_cli(*order, "--cluster", "auto")
+    assert refused.code == 2
+    assert refused.err == (
+        "aleph: a cluster needs ray: pip install 'aleph-inpainting[cluster]'\n"
+    )
+    figures = call_cli(*order)
+    assert figures.code == 2 and "pip install 'aleph-inpainting[evaluate]'" in figures.err
+    assert files_below(tmp_path) == set()
 
 
 @pytest.fixture(scope="module")

@@ -103,8 +103,7 @@ def export(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE",
-            help="Folder of a run of `aleph train`; for --onnx alone, a model's name or folder.",
+            help="Folder of a run of `aleph train`; for --onnx alone, a model's name or folder."
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write.")] = None,

@@ -58,8 +58,8 @@ def check_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise MissingDependencyError(
-            "figures need matplotlib: install it with `pip install aleph-inpainting[evaluate]`, "
-            "or leave the figures out"
+            "figures need matplotlib: pip install 'aleph-inpainting[evaluate]', or leave them out: "
+            "--no-figures (in Python: figures=False)"
         ) from None
 
 

@@ -71,7 +71,7 @@ def fetch_model(name: str) -> Path:
         folder = hub.snapshot_download(
             wanted.repository, revision=wanted.revision, allow_patterns=_FILES
         )
-    except (hub.errors.HfHubHTTPError, hub.errors.LocalEntryNotFoundError, OSError) as error:
+    except (*_broken(hub), hub.errors.LocalEntryNotFoundError) as error:
         raise ModelError(f"'{name}' cannot be fetched: {_first_line(error)}") from None
     except (hub.errors.HFValidationError, ValueError) as error:
         raise ModelError(f"'{name}' names no model on the Hub: {_first_line(error)}") from None
@@ -104,7 +104,7 @@ def push_model(folder: str | os.PathLike[str], repository: str, *, private: bool
             allow_patterns=_FILES,
             commit_message="A model of aleph",
         )
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+    except (*_broken(hub), hub.errors.HFValidationError) as error:
         raise ModelError(f"'{repository}' cannot be written: {_first_line(error)}") from None
     return f"{SCHEME}{wanted.repository}@{commit.oid}"
 
@@ -118,6 +118,14 @@ def _hub() -> ModuleType:
             "models on the Hub need huggingface_hub: pip install 'aleph-inpainting[hub]'"
         ) from None
     return huggingface_hub
+
+
+def _broken(hub: ModuleType) -> tuple[type[Exception], ...]:
+    """Return the errors of a connection that fails, whichever HTTP client `huggingface_hub` uses.
+
+    Its own error is one of that client's and names what both have in common.
+    """
+    return OSError, *hub.errors.HfHubHTTPError.__bases__
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ class WorkersWanted:
 
     Raises:
         InputError: if `count` is not from 1 to 256.
+        MissingDependencyError: if a cluster is wanted and Ray is not installed.
     """
 
     count: int | None = None
@@ -27,6 +28,10 @@ class WorkersWanted:
     def __post_init__(self) -> None:
         if self.count is not None and not 1 <= self.count <= MOST:
             raise InputError(f"workers must be from 1 to {MOST}, not {self.count}")
+        if self.cluster is not None:
+            from aleph.workers.cluster import check_ray
+
+            check_ray()
 
 
 def choose_workers(
@@ -42,7 +47,6 @@ def choose_workers(
 
     Raises:
         InputError: if the cluster does not answer.
-        MissingDependencyError: if a cluster is wanted and Ray is not installed.
     """
     if wanted.cluster is not None:
         from aleph.workers.cluster import Cluster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -64,14 +65,21 @@ class Cluster:
         return _Actor(self._ray, self._setup, self._cores, self._gpus)
 
 
+def check_ray() -> None:
+    """Refuse a cluster where Ray is not installed; it is looked for, not loaded.
+
+    Raises:
+        MissingDependencyError: if it is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise MissingDependencyError("a cluster needs ray: pip install 'aleph-inpainting[cluster]'")
+
+
 def _ray() -> ModuleType:
-    try:
-        import ray
-        import ray.exceptions
-    except ModuleNotFoundError:
-        raise MissingDependencyError(
-            "a cluster needs ray: pip install 'aleph-inpainting[cluster]'"
-        ) from None
+    check_ray()
+    import ray
+    import ray.exceptions
+
     return ray
 
 
