@@ -163,9 +163,7 @@ def test_a_cluster_without_ray_is_refused_before_anything_else_is_looked_at(
     order = ("evaluate", "faces-64", tmp_path, "--out", "evaluation")
     refused = call_cli(*order, "--cluster", "auto")
     assert refused.code == 2
-    assert refused.err == (
-        "aleph: a cluster needs ray: pip install 'aleph-inpainting[cluster]'\n"
-    )
+    assert refused.err == ("aleph: a cluster needs ray: pip install 'aleph-inpainting[cluster]'\n")
     figures = call_cli(*order)
     assert figures.code == 2 and "pip install 'aleph-inpainting[evaluate]'" in figures.err
     assert files_below(tmp_path) == set()
