@@ -20,7 +20,7 @@ BENCHMARKS = {
     "presets": "models.presets",
     "basins": "models.basins",
     "ranking": "models.ranking",
-    "adaptation": "models.adaptation",
+    "setting": "models.setting",
     "gallery": "models.gallery",
     "identity": "models.identity",
     "photographs": "photos.photographs",

@@ -86,7 +86,7 @@ def spread_sources(data: Sequence[str], count: int, only: Path | None = None) ->
             names = {Path(line.strip()).name for line in only.read_text().splitlines()}
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the list '{only}' cannot be read: {error}") from None
-        sources = [source for source in sources if source.basename in names]
+        sources = [s for s in sources if {s.basename, Path(s.name).name} & names]
     if not sources:
         raise InputError(f"no picture of {', '.join(data)} is named in '{only}'")
     return sources[:: max(1, len(sources) // count)][:count]

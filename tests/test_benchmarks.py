@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,17 @@ class TestDocument:
         assert path.read_text() == "before\n<!-- leads -->\nnew\n<!-- /leads -->\nafter\n"
         with pytest.raises(InputError, match="no section between <!-- speed -->"):
             replace_section(path, "speed", "new\n")
+
+    def test_a_list_that_a_training_on_zips_wrote(self, tmp_path: Path) -> None:
+        for archive in ("a.zip", "b.zip"):
+            with zipfile.ZipFile(tmp_path / archive, "w") as made:
+                for name in ("1.png", "2.png"):
+                    made.writestr(name, b"")
+        (tmp_path / "holdout.txt").write_text("/elsewhere/a.zip:2.png\n/elsewhere/b.zip:1.png\n")
+        found = spread_sources(
+            [str(tmp_path / "a.zip"), str(tmp_path / "b.zip")], 5, tmp_path / "holdout.txt"
+        )
+        assert [Path(one.name).name for one in found] == ["a.zip:2.png", "b.zip:1.png"]
 
     def test_only_what_a_list_names(self, pictures: Path, tmp_path: Path) -> None:
         held_out = tmp_path / "holdout.txt"

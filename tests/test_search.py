@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from aleph.models.networks import build_networks
 from aleph.search.config import SearchConfig
 from aleph.search.latent import SearchResult, SearchStep, latent_search, learning_rate_at
-from aleph.search.starts import random_starts
+from aleph.search.starts import encode_twice, random_starts
 from aleph.search.weighting import context_weight
 from helpers import TINY
 
@@ -355,3 +355,29 @@ def test_the_step_size_falls_as_half_a_cosine() -> None:
     assert sizes == pytest.approx([0.2, 0.11, 0.02])
     level = SearchConfig(learning_rate=0.03, learning_rate_end=1.0, steps=1500)
     assert {learning_rate_at(step, level) for step in range(0, 1500, 100)} == {0.03}
+
+
+def looked_at(image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+    """An encoder of one number: the mean of what is known, 0.2 more if the right is missing."""
+    known = (~hole).float()
+    mean = (torch.where(hole, 0.0, image) * known).sum((1, 2, 3)) / (3 * known.sum((1, 2, 3)))
+    right = hole[:, 0, :, -1].all(dim=1).float()
+    return (mean + 0.2 * right)[:, None], torch.full((len(image), 1), 0.3)
+
+
+def flat(z: Tensor) -> Tensor:
+    return z[:, :, None, None].expand(-1, 3, 8, 8)
+
+
+@pytest.mark.parametrize(("mirrored", "expected"), [(False, 0.6), (True, 0.55)])
+def test_the_second_estimate_is_that_of_the_filled_image(mirrored: bool, expected: float) -> None:
+    image = torch.full((2, 3, 8, 8), 0.5)
+    missing = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    missing[0, :, :, 4:] = True  # half is missing, four of eight pixels deep
+    missing[1, :, :, 7:] = True  # one pixel deep: the first estimate, 0.7, is kept
+    image[missing.expand(-1, 3, -1, -1)] = float("nan")
+    mean, deviation = encode_twice(looked_at, flat, image, missing, mirrored)
+    # First 0.5 + 0.2; mirrored, the left is missing: 0.5. The hole is filled with 0.7, or with
+    # their mean, 0.6, and the whole image's mean is halfway between that and 0.5.
+    assert mean.flatten().tolist() == pytest.approx([expected, 0.7])
+    assert deviation.flatten().tolist() == pytest.approx([0.3, 0.3])

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -522,13 +523,20 @@ def test_an_exported_run_is_a_model_that_fills_holes(
     begin(tmp_path / "run", pictures, kind, steps=4)
     assert export_run(tmp_path / "run", tmp_path / "model") == 4
     assert files_below(tmp_path / "model") == {"config.json", "model.safetensors", "README.md"}
-    assert load_model(tmp_path / "model", "cpu").config == KINDS[kind]
+    mirrored = replace(KINDS[kind], mirrored=True)  # images are mirrored unless --no-flip says not
+    assert load_model(tmp_path / "model", "cpu").config == mirrored
     image = noise(16, 16)
     result = Inpainter.from_pretrained(tmp_path / "model", device="cpu")(image, "center", steps=2)
     assert np.array_equal(result.image[~result.hole], image[~result.hole])
     card = read_card(tmp_path / "model")
     assert card.startswith("# model\n")
     assert "4 steps of 8 images (32 images seen)" in card
+
+
+def test_a_model_of_images_that_were_never_mirrored_says_so(pictures: Path, tmp_path: Path) -> None:
+    begin(tmp_path / "run", pictures, steps=2, flip=False)
+    export_run(tmp_path / "run", tmp_path / "model")
+    assert not load_model(tmp_path / "model", "cpu").config.mirrored
 
 
 def test_exporting_twice_gives_the_same_weights(pictures: Path, tmp_path: Path) -> None:

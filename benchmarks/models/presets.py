@@ -5,7 +5,7 @@
 fills held-out images over a grid of settings, draws the mean PSNR of the hole over the seconds per
 image with the named presets marked (`--plot docs/images/presets.png`), and prints the table. Never
 give it test images: presets are chosen by it. Killed and called again it goes on. The generator is
-not adapted: `python -m benchmarks adaptation` measures that.
+not adapted: `python -m benchmarks setting` measures that.
 
 One search with the most starts serves all numbers of starts, because starts do not influence each
 other. Seconds are for one image at a time, measured at 0 and at 20 steps; for other

@@ -1,4 +1,4 @@
-"""The figures of docs/photos.md: a portrait with three kinds of damage, and a group photograph.
+"""The figures of docs/photos.md: a portrait with four kinds of damage, and a group photograph.
 
     python -m benchmarks photographs --out docs/images
 
@@ -37,15 +37,18 @@ from benchmarks.options import options_parser
 
 
 def damages() -> dict[str, Hole]:
-    """Return the three kinds of damage to the portrait."""
+    """Return the four kinds of damage to the portrait."""
     size = (512, 512)
     thin = scratch(size, [(120, 25), (188, 92), (232, 121), (262, 166), (330, 262), (352, 330)], 3)
     thin |= scratch(size, [(90, 196), (230, 128), (330, 66)], 2)
     chin = Placement(IN_PORTRAIT.x, IN_PORTRAIT.y + 0.24 * IN_PORTRAIT.side, 0.95 * 128)
+    x, y = IN_PORTRAIT.eyes[1]
+    eye = Placement(float(x), float(y), 0.6 * 128)
     return {
         "a thin scratch": thin,
         "a coffee stain": stain(size, chin, 4),
         "torn off": torn(size, IN_PORTRAIT, 2),
+        "an eye covered": stain(size, eye, 9),
     }
 
 
@@ -78,7 +81,7 @@ def _cut(pictures: Sequence[Pixels], place: Placement, sides: float, side: int) 
 
 
 def draw_portrait(inpainter: Inpainter, out: Path, given: bool) -> list[Inpainting]:
-    """Write the portrait with its three kinds of damage, and its face closely."""
+    """Write the portrait with its kinds of damage, and its face closely."""
     image = portrait()
     rows, close, results = [], [], []
     for hole in damages().values():

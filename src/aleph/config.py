@@ -16,7 +16,7 @@ Blending = Literal["paste", "poisson", "matern", "refined"]
 OutsideFill = Literal["texture", "smooth"]
 Precision = Literal["fp32", "bf16"]
 Arithmetic = Literal["auto", "fp32", "bf16"]
-Start = Literal["encoder", "random"]
+Start = Literal["encoder", "encoder-twice", "random"]
 TrainedPart = Literal["all", "refiner"]
 Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
 

@@ -42,7 +42,7 @@ from aleph.search.adaptation import OnAdapt, adapt, fade
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
 from aleph.search.losses import lowest_first
-from aleph.search.starts import Anchor, posterior_starts, random_starts
+from aleph.search.starts import Anchor, encode_twice, posterior_starts, random_starts
 from aleph.search.tone import IMAGES, NaturalTones, ToneMap, natural_tones, tone_map
 from aleph.search.weighting import context_weight
 
@@ -463,9 +463,17 @@ class Inpainter:
         if self.model.encoder is None or settings.search.start == "random":
             codes = random_starts(config.prior, config.latent_dim, starts, seeds)
             return codes.to(self.model.device), Anchor()
-        anchor = posterior_starts(*self.model.encode(target, hole), starts, seeds)
+        estimate = self._encode(target, hole, twice=settings.search.start == "encoder-twice")
+        anchor = posterior_starts(*estimate, starts, seeds)
         assert isinstance(anchor.mean, Tensor)
         return anchor.mean, anchor
+
+    def _encode(self, target: Tensor, hole: Tensor, *, twice: bool) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation of the codes of damaged images, (N, latent_dim) each."""
+        encode, mirrored = self.model.encode, self.model.config.mirrored
+        if not twice:
+            return encode(target, hole)
+        return encode_twice(encode, self.model.generate, target, hole, mirrored)
 
 
 @dataclass(frozen=True)

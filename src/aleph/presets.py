@@ -58,6 +58,9 @@ _ADAPTABLE = ("amortised",)
 """Kinds of models whose generator can be adapted to a picture."""
 
 
+_FROM_SECOND_GUESS = dataclasses.replace(_FROM_GUESS, start="encoder-twice")
+
+
 def _searches(
     search: SearchConfig, steps: int, starts: int = 1, adaptation_steps: int = 0
 ) -> Settings:
@@ -75,8 +78,8 @@ PRESETS: dict[str, dict[str, Settings]] = {
     },
     "amortised": {
         "fast": _searches(_FROM_GUESS, 0),
-        "balanced": _searches(_FROM_GUESS, 20, adaptation_steps=20),
-        "thorough": _searches(_FROM_GUESS, 40, starts=2, adaptation_steps=40),
+        "balanced": _searches(_FROM_SECOND_GUESS, 20, adaptation_steps=20),
+        "thorough": _searches(_FROM_SECOND_GUESS, 40, starts=2, adaptation_steps=40),
         "yeh2017": _YEH,
     },
 }

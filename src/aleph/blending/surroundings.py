@@ -213,8 +213,10 @@ class _Work:
         inside[within(core, seen)] = self.left[core]
         later = self.left[seen] & ~inside
         missing = self.left[seen] | around.unseen
-        smooth = np.asarray(coarse(pixels, seen, missing), np.float32)
-        if self.refine is not None:
+        if self.refine is None:
+            smooth = np.asarray(coarse(pixels, seen, missing), np.float32)
+        else:
+            smooth = pixels.astype(np.float32)
             near = padded(core, _MARGIN, self.left.shape)
             own = within(near, seen)
             guess = coarse.guess(near)

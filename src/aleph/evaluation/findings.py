@@ -68,7 +68,7 @@ def _start_text(setting: Setting, model: str) -> str:
     """Return where a model's searches with a preset start."""
     encoded = read_config(find_model(model)).kind == "amortised"
     own = own_settings(setting.method, model).search.start
-    return "the encoder's guess" if encoded and own == "encoder" else "random codes"
+    return "the encoder's guess" if encoded and own != "random" else "random codes"
 
 
 def _verdicts(masks: dict[str, Ranked]) -> str:

@@ -46,6 +46,8 @@ class ModelConfig(Serialisable):
         maximum_width: Bound of the channels of any layer; 0 for none.
         detector: Name of the detector that finds this class's frames in photos; empty for none.
         refiner_width: Channels of the refiner's finest level; 0 where there is no refiner.
+        mirrored: Whether it was trained on mirror images too, so that an image and its mirror image
+            are equally likely.
     """
 
     kind: ModelKind = "dcgan"
@@ -58,6 +60,7 @@ class ModelConfig(Serialisable):
     maximum_width: int = 0
     detector: str = ""
     refiner_width: int = 0
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

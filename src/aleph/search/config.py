@@ -23,7 +23,8 @@ class SearchConfig(Serialisable):
         learning_rate: Adam's step size at the first step.
         learning_rate_end: Step size at the last step as a share of the first (cosine between).
         start: Where the search starts: at the encoder's estimate of z, where the model has an
-            encoder, or at random draws from the prior.
+            encoder; at its second estimate, from the image with the first one's fill in its hole;
+            or at random draws from the prior.
         starts: Starts per image, searched together; the one that ends with the lowest loss is kept.
         clip: Clip z to [−1, 1] after each step, if the model's prior is uniform there.
         tones: Search a monochrome or faded frame in the tones that the model knows, and compare in

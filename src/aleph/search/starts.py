@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from aleph.config import Prior
+
+_DEEP = 1 / 8
+"""Depth of a hole in sides of the frame from which on the second estimate is the better start."""
+
+Encode = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Damaged images (N, 3, H, W) in [−1, 1] and holes, boolean (N, 1, H, W) → mean and deviation of
+their codes' posteriors, (N, latent_dim) each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +55,53 @@ def random_starts(prior: Prior, latent_dim: int, starts: int, seeds: Sequence[in
             rng.uniform(-1, 1, shape) if prior == "uniform" else rng.standard_normal(shape)
         )
     return torch.from_numpy(np.stack(codes).astype(np.float32))
+
+
+def encode_twice(
+    encode: Encode,
+    generate: Callable[[Tensor], Tensor],
+    image: Tensor,
+    hole: Tensor,
+    mirrored: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Encode damaged images, fill their holes with what that gives, and encode them as whole.
+
+    An encoder that is unsure answers with the mean of many codes, and the image of a mean need not
+    agree with the known pixels. The code of the filled image is that of one object again. Where the
+    model knows mirror images as well, the fill is the mean of what it makes of the image and of its
+    mirror image, which errs less than either. Holes that are nowhere deep keep the first estimate:
+    the search starts no better from the second.
+
+    Args:
+        encode: The encoder.
+        generate: The generator, z (N, latent_dim) → (N, 3, H, W).
+        image: (N, 3, H, W) in [−1, 1]; its values in the hole are ignored.
+        hole: Boolean (N, 1, H, W), True = missing.
+        mirrored: Whether an image and its mirror image are equally likely for the model.
+
+    Returns:
+        The mean of the second posterior and the deviation of the first, (N, latent_dim) each: how
+        unsure the encoder is of the damaged image.
+    """
+    mean, deviation = encode(image, hole)
+    deep = torch.tensor([_depth(one) > _DEEP for one in hole[:, 0]], device=hole.device)
+    if not deep.any():
+        return mean, deviation
+    image, hole = image[deep], hole[deep]
+    fill = generate(mean[deep])
+    if mirrored:
+        turned = generate(encode(image.flip(3), hole.flip(3))[0])
+        fill = (fill + turned.flip(3)) / 2
+    whole = torch.where(hole, fill, image)
+    again = mean.clone()
+    again[deep] = encode(whole, torch.zeros_like(hole))[0]
+    return again, deviation
+
+
+def _depth(hole: Tensor) -> float:
+    """Return how far the farthest missing pixel of (H, W) is from a known one, in sides."""
+    missing = hole.cpu().numpy().astype(np.uint8)
+    return float(cv2.distanceTransform(missing, cv2.DIST_L2, 5).max()) / len(missing)
 
 
 def posterior_starts(mean: Tensor, deviation: Tensor, starts: int, seeds: Sequence[int]) -> Anchor:

@@ -101,6 +101,8 @@ def create_run(
     paths = tuple(str(Path(p).absolute()) for p in data)
     if init is not None and not model.detector:
         model = replace(model, detector=read_config(find_model(init)).detector)
+    if model.fills and train.part == "all":
+        model = replace(model, mirrored=train.flip)
     paths_of = {"backgrounds": train.backgrounds, "artefacts": train.artefacts}
     train = replace(train, **_absolute(paths_of))
     partition = str(Path(found).absolute()) if found else None

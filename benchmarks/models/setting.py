@@ -1,11 +1,12 @@
-"""What adapting the generator to each picture gives, over the steps of the adaptation.
+"""What a setting of the search gives, over its values.
 
-    python -m benchmarks adaptation IMAGES... [--only run/holdout.txt] [--images 32] [--steps 0,20]
+    python -m benchmarks setting IMAGES... [--only run/holdout.txt] [--images 32]
+        [--setting adaptation_steps] [--values 0,10,20,40]
 
-fills images under every mask with a preset and each number of adaptation steps, and prints a table
-per model: PSNR of the hole, texture distance (0 is right), sharpness (1 is right), and the time of
-one image as a multiple of that without adaptation, measured in turns. Never give it test images:
-presets are chosen by it.
+fills images under every mask with a preset and each value of one field of `SearchConfig`, and
+prints a table per model: PSNR of the hole, texture distance (0 is right), sharpness (1 is right),
+and the time of one image as a multiple of that with the first value, measured in turns. Never give
+it test images: presets are chosen by it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aleph.evaluation.markdown import table
+from aleph.evaluation.plan import parse_overrides
 from aleph.inpainter import Inpainter
 from aleph.masks.named import NAMED_MASKS, named_hole
 from benchmarks.options import options_parser, spread_squares, words
@@ -29,7 +32,11 @@ GROUP = 8
 
 
 def quality(
-    inpainter: Inpainter, images: Sequence[NDArray[np.uint8]], mask: str, preset: str, steps: int
+    inpainter: Inpainter,
+    images: Sequence[NDArray[np.uint8]],
+    mask: str,
+    preset: str,
+    changed: dict[str, Any],
 ) -> str:
     """Return PSNR, texture distance and sharpness of the fills of some images under a mask."""
     holes = [named_hole(mask, image.shape[:2], seed) for seed, image in enumerate(images)]
@@ -42,7 +49,7 @@ def quality(
             preset=preset,
             frame="whole",
             seeds=range(len(images))[group],
-            adaptation_steps=steps,
+            **changed,
         )
         fills += [result.image for result in results]
     found = fill_quality(images, fills, holes)
@@ -54,24 +61,21 @@ def times(
     inpainter: Inpainter,
     image: NDArray[np.uint8],
     preset: str,
-    steps: Sequence[int],
+    changes: Sequence[dict[str, Any]],
     repeats: int,
-) -> dict[int, float]:
-    """Return the time of one image as a multiple of that without adaptation."""
+) -> list[float]:
+    """Return the time of one image with each change, as a multiple of that with the first."""
     hole = named_hole("center", image.shape[:2])
-    seconds: dict[int, list[float]] = {count: [] for count in (0, *steps)}
+    seconds: list[list[float]] = [[] for _ in changes]
     for _ in range(repeats):
-        for count, taken in seconds.items():
+        for changed, taken in zip(changes, seconds, strict=True):
             taken += timed(
-                lambda count=count: inpainter.batch(  # type: ignore[misc]
-                    [image], [hole], preset=preset, frame="whole", adaptation_steps=count
+                lambda changed=changed: inpainter.batch(  # type: ignore[misc]
+                    [image], [hole], preset=preset, frame="whole", **changed
                 ),
                 1,
             )
-    return {
-        count: statistics.median(taken) / statistics.median(seconds[0])
-        for count, taken in seconds.items()
-    }
+    return [statistics.median(taken) / statistics.median(seconds[0]) for taken in seconds]
 
 
 def main() -> None:
@@ -86,24 +90,26 @@ def main() -> None:
         precision="bf16",
         repeats=5,
     )
-    parser.add_argument("--steps", default="0,10,20,40", help="adaptation steps (0,10,20,40)")
+    parser.add_argument("--setting", default="adaptation_steps", help="field of SearchConfig")
+    parser.add_argument("--values", default="0,10,20,40", help="its values (0,10,20,40)")
     options = parser.parse_args()
-    steps, masks = [int(word) for word in words(options.steps)], words(options.masks)
+    values, masks = words(options.values), words(options.masks)
+    changes = [parse_overrides([f"{options.setting}={value}"]) for value in values]
     for model in words(options.models):
         inpainter = Inpainter.from_pretrained(model, precision=options.precision)
         side = inpainter.model.config.resolution
         images = spread_squares(options.data, options.images, side, options.only)
-        taken = times(inpainter, images[0], options.preset, steps, options.repeats)
+        taken = times(inpainter, images[0], options.preset, changes, options.repeats)
         rows = [
             (
-                str(count),
-                *(quality(inpainter, images, mask, options.preset, count) for mask in masks),
-                f"{taken[count]:.2f}",
+                value,
+                *(quality(inpainter, images, mask, options.preset, changed) for mask in masks),
+                f"{ratio:.2f}",
             )
-            for count in steps
+            for value, changed, ratio in zip(values, changes, taken, strict=True)
         ]
         print(f"`{Path(model).name}`, {len(images)} images, PSNR, texture, sharpness:\n")
-        print(table(("steps", *masks, "time"), rows), flush=True)
+        print(table((options.setting, *masks, "time"), rows), flush=True)
 
 
 if __name__ == "__main__":
