@@ -862,11 +862,16 @@ def test_more_variations_are_other_ones(visit: Visit, tmp_path: Path, photo: Pat
         fill(page)
         page.click("#more")
         page.wait_for_selector("#candidates button:nth-child(4)")
+        page.mouse.move(5, 5)
+        third = shown(page, 0.5, 0.5)
         results = set()
         for number in range(1, 5):
             page.click(f"#candidates button:nth-child({number})")
             page.wait_for_selector(f"#candidates button:nth-child({number})[aria-checked=true]")
             results.add(saved(page, "#save"))
+            page.mouse.move(5, 5)
+            # The third was taken when it came: it was shown, not the photo before.
+            assert (shown(page, 0.5, 0.5) == third) == (number == 3)
     assert len(results) == 4
 
 

@@ -27,7 +27,7 @@ export function makeFilling(app) {
         const area = more?.fill.candidates[0].area;
         const found = await search(editor, options, mine.signal, told, area);
         editor.fill = more?.fill ?? null;
-        finish(more, found, mine.seed);
+        await finish(more, found, mine.seed);
       } finally {
         if (more) editor.fill ??= more.fill;
         app.running = scene.previews = null;
@@ -43,7 +43,7 @@ export function makeFilling(app) {
     return { seed: String(fill.seed + 1), candidates: String(count) };
   }
 
-  function finish(more, { candidates: found, info, alike }, seed) {
+  async function finish(more, { candidates: found, info, alike }, seed) {
     const before = more?.fill.candidates ?? [];
     const known = before.map(({ loss }) => loss);
     const isNew = ({ loss }) => loss === null || !known.some((other) => Math.abs(other - loss) < SAME);
@@ -55,6 +55,7 @@ export function makeFilling(app) {
       editor.fill = { ...more.fill, seed };
       return;
     }
+    await fresh[0].load();
     const { generated, guessed } = info.report?.regions ?? {};
     const notice = [alike ? ALIKE : "", plainWarnings(info, editor.painted)].filter(Boolean).join(" ");
     const candidates = [...before, ...fresh];

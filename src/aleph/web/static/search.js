@@ -48,7 +48,7 @@ export async function search(editor, options, signal, tell, area = null) {
 function whereToLook(candidates, mask, frames) {
   const hole = around(mask, []);
   if (candidates.length < 2) return hole;
-  return differing(candidates, hole).catch(() => around(mask, frames));
+  return differing(candidates, mask, hole).catch(() => around(mask, frames));
 }
 
 /**
