@@ -695,6 +695,15 @@ def test_the_border_is_dragged_and_what_is_new_is_filled(page: Page, photo: Path
     # Nobody expects a face beyond the border: that none was found is no news.
     assert page.inner_text("#problem") == ""
     assert "face" not in page.inner_text("#share")
+    # The same once more, on the result.
+    page.keyboard.press("x")
+    drag_border(page, (-1, 0), 12, SIDE + 12)
+    page.wait_for_selector("body[data-state=painting]")
+    again = hole(page)
+    assert again.shape == (SIDE, SIDE + 24) and again.sum() == 12 * SIDE
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("body[data-state=filled]")
     page.keyboard.press("Control+z")
     page.wait_for_selector("body[data-state=painting]")
     page.keyboard.press("Control+z")

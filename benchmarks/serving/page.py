@@ -56,6 +56,22 @@ def open_sample(page: Page, number: int) -> None:
     page.wait_for_selector("#fill:enabled")
 
 
+def drag_border(page: Page, way: tuple[int, int], by: int) -> None:
+    """Drag a border of the landscape outwards, by so many pixels of the window."""
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+    width, height = map(int, page.inner_text("#extend-size").split(" pixels")[0].split(" × "))
+    scale = min((box["width"] - 48) / width, (box["height"] - 48) / height) / 1.6
+    x = box["x"] + box["width"] / 2 + way[0] * scale * width / 2
+    y = box["y"] + box["height"] / 2 + way[1] * scale * height / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + way[0] * by, y + way[1] * by, steps=5)
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(300)
+
+
 def open_group(page: Page) -> None:
     """Open the group photograph of docs/photos.md with its damage and wait for its faces."""
     image, hole = group(), group_damage()
@@ -76,7 +92,7 @@ def until(page: Page, condition: str) -> None:
 
 def wait_for_fill(page: Page) -> None:
     """Wait until the search is over and its thumbnails are there."""
-    page.wait_for_selector("body[data-state=filled]", timeout=120_000)
+    page.wait_for_selector("body[data-state=filled]", timeout=900_000)
     until(page, "[...document.images].every(i => i.complete && i.naturalWidth)")
     page.wait_for_timeout(200)
 
@@ -109,6 +125,13 @@ def draw_figures(browser: Browser, address: str, folder: Path) -> None:
     page.fill("#compare", "50")
     page.mouse.move(5, 5)
     shoot(page, "desktop")
+
+    page = open_page(browser, address, DESKTOP)
+    open_sample(page, 3)
+    page.click("[data-tool=extend]")
+    drag_border(page, (-1, 0), 90)
+    drag_border(page, (0, -1), 60)
+    shoot(page, "extend")
 
     page = open_page(browser, address, DESKTOP)
     open_group(page)

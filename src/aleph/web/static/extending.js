@@ -9,27 +9,29 @@ const STEP = 50; // parts of the picture by which an arrow key moves a border
 export function makeExtending(app) {
   const { editor } = app;
   const input = (side) => $(`extend-${side}`);
-  const within = (wanted, changed) => bounded(wanted, editor.base, app.offer.max_pixels, changed);
-  const differs = (extension) => SIDES.some((side) => extension[side] !== editor.extension[side]);
+  /** What is extended: a fill that is shown, as it is, or the picture. */
+  const picture = () => (editor.fill ? editor : editor.base);
+  const present = () => (editor.fill ? NONE : editor.extension);
+  const within = (wanted, changed) => bounded(wanted, picture(), app.offer.max_pixels, changed);
 
   /** Extend the canvas; a fill that is shown becomes the picture. */
   function extend(wanted, changed) {
-    const begin = editor.fill ? NONE : editor.extension;
-    if (app.running || !differs(within({ ...begin, ...wanted }, changed))) return refresh();
+    const before = present();
+    const extension = within({ ...before, ...wanted }, changed);
+    if (app.running || SIDES.every((side) => extension[side] === before[side])) return refresh();
     if (editor.fill) editor.keepFill();
-    editor.extend(within({ ...begin, ...wanted }, changed));
+    editor.extend(extension);
   }
 
   /** Show what is so, or what it will be when the border that is dragged is let go. */
-  function refresh(extension = editor.fill ? NONE : editor.extension) {
+  function refresh(extension = present()) {
     if (!editor.picture) return;
-    const picture = editor.fill ? editor : editor.base;
     for (const side of SIDES) {
       const across = side === "left" || side === "right";
-      input(side).max = across ? picture.width : picture.height;
+      input(side).max = across ? picture().width : picture().height;
       if (input(side) !== document.activeElement) input(side).value = extension[side];
     }
-    const { width, height } = widened(picture, extension);
+    const { width, height } = widened(picture(), extension);
     $("extend-size").textContent = `${width} × ${height} pixels`;
     $("extend-none").disabled = Boolean(app.running) || isNone(extension);
   }
@@ -39,9 +41,8 @@ export function makeExtending(app) {
     const side = WAYS[event.key];
     if (!side) return false;
     const step = Math.max(1, Math.round(Math.max(editor.base.width, editor.base.height) / STEP));
-    const before = editor.fill ? 0 : editor.extension[side];
-    extend({ [side]: before + (event.shiftKey ? -step : step) }, [side]);
-    const pixels = editor.extension[side];
+    extend({ [side]: present()[side] + (event.shiftKey ? -step : step) }, [side]);
+    const pixels = present()[side];
     app.say(`${input(side).labels[0].textContent.trim()}: ${pixels} ${pixels === 1 ? "pixel" : "pixels"}.`);
     return true;
   }
@@ -49,13 +50,13 @@ export function makeExtending(app) {
   for (const side of SIDES) {
     input(side).addEventListener("change", () => {
       extend({ [side]: Number(input(side).value) }, [side]);
-      input(side).value = editor.fill ? 0 : editor.extension[side];
+      input(side).value = present()[side];
     });
   }
   for (const button of document.querySelectorAll("[data-shape]")) {
     const [across, down] = button.dataset.shape.split(":").map(Number);
-    button.addEventListener("click", () => extend(shaped(editor.fill ? editor : editor.base, across / down)));
+    button.addEventListener("click", () => extend(shaped(picture(), across / down)));
   }
   $("extend-none").addEventListener("click", () => extend(NONE));
-  return { extend, within, refresh, steer };
+  return { extend, present, within, refresh, steer };
 }

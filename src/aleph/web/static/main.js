@@ -124,15 +124,15 @@ function isWhole([first, , third]) {
 }
 
 function hint(state) {
+  const { mask } = editor;
+  if (state === "painting" && mask.full) return "Something of the picture must be left: erase a part.";
+  if (state !== "searching" && app.tool().extending) {
+    const extended = state === "painting" && mask.beyond;
+    return extended ? "What is marked around the photo will be filled." : "Drag a border of the photo outwards.";
+  }
   if (state === "painting") {
-    if (app.tool().extending) {
-      return editor.mask.beyond
-        ? "What is marked around the photo will be filled."
-        : "Drag a border of the photo outwards.";
-    }
     if (app.tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
-    if (editor.mask.full) return "Something of the picture must be left: erase a part.";
-    if (editor.mask.empty) return "Paint over what is damaged or missing, or let damage be found.";
+    if (mask.empty) return "Paint over what is damaged or missing, or let damage be found.";
     return `${selected()} of the picture is selected. Fill it, or correct it first.`;
   }
   if (state === "filled") {

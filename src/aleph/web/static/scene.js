@@ -119,15 +119,14 @@ export class Scene {
 
   overlays() {
     const { context, editor, weights } = this;
-    const { width, height, mask } = editor;
-    if (editor.fill) return;
-    if (weights && !this.previews) context.drawImage(weights, 0, 0, width, height);
+    const { width, height, mask, fill } = editor;
     if (this.previews) return;
+    if (weights && !fill) context.drawImage(weights, 0, 0, width, height);
     const { x, y, width: across, height: down } = mask.picture;
     context.globalAlpha = TINT;
-    context.drawImage(mask.canvas, x, y, across, down, x, y, across, down);
+    if (!fill) context.drawImage(mask.canvas, x, y, across, down, x, y, across, down);
     context.fillStyle = PAINT;
-    this.ring(this.canvasBox(), mask.picture);
+    this.ring(this.canvasBox(), fill ? { x: 0, y: 0, width, height } : mask.picture);
     context.globalAlpha = 1;
   }
 

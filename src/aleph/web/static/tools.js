@@ -1,6 +1,6 @@
 // What pointing does: each tool has down, move and up, in pixels of the picture.
 
-import { NONE, SIDES } from "./extension.js";
+import { SIDES } from "./extension.js";
 import { Frame } from "./frames.js";
 
 const GRAB = 16; // CSS pixels within which a handle is held
@@ -215,8 +215,7 @@ class Extend extends Tool {
   down(point, { scale }) {
     const sides = this.sides(point, scale);
     if (!sides.length) return;
-    const before = this.editor.fill ? NONE : this.editor.extension;
-    this.held = { sides, start: point, before };
+    this.held = { sides, start: point, before: this.extending.present() };
   }
 
   move(point) {
