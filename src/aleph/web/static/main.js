@@ -128,7 +128,7 @@ function hint(state) {
   if (state === "painting" && mask.full) return "Something of the picture must be left: erase a part.";
   if (state !== "searching" && app.tool().extending) {
     const extended = state === "painting" && mask.beyond;
-    return extended ? "What is marked around the photo will be filled." : "Drag a border of the photo outwards.";
+    return extended ? "What is marked will be filled." : "Drag a border of the photo outwards.";
   }
   if (state === "painting") {
     if (app.tool().framing) return "Click one eye of a face, then the other. Drag frames to correct them.";
