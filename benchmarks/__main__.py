@@ -37,6 +37,7 @@ BENCHMARKS = {
     "load": "serving.load",
     "fuzz": "safety.fuzz",
     "kill": "safety.kill",
+    "soak": "safety.soak",
 }
 """Modules by the names of their benchmarks."""
 

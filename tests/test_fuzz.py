@@ -91,6 +91,27 @@ def test_spoilt_models_are_refused_or_sound(tmp_path: Path) -> None:
     assert callable(mutate_model)
 
 
+def test_odd_requests_are_refused_or_served(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+    trials = Trials(1, tmp_path)
+    ended = Counter(trials._request("request", rng(number)).ended for number in range(150))
+    assert set(ended) <= set(GOOD), ended
+    assert min(ended["refused"], ended["done"]) > 10
+    trial = trials._request("request", rng(7))
+    assert trial.name.startswith("request ")
+    assert trials._request("request", rng(7)).name == trial.name
+
+
+def test_an_answer_that_no_client_caused_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+    monkeypatch.setattr("aleph.web.tool_routes.weight_map", lambda *_: fail(TypeError("no")))
+    trials = Trials(1, tmp_path)
+    ended = Counter(trials._request("request", rng(number)).ended for number in range(60))
+    assert ended["traceback"] > 0, ended
+
+
 def rng(number: int) -> np.random.Generator:
     return np.random.default_rng([9, number])
 

@@ -1,4 +1,4 @@
-"""Mutants of photos, masks and model folders: each ends in a result or in one sentence.
+"""Mutants of photos, masks, model folders and requests: each ends in a result or in one sentence.
 
     python -m benchmarks fuzz [--seconds 60] [--seed 0] [--keep FOLDER]
 
@@ -142,8 +142,8 @@ def fuzz(options: argparse.Namespace, say: Callable[[str], None] = print) -> Cou
 
 
 def _keep(options: argparse.Namespace, number: int, trial: Trial) -> None:
-    """Keep the mutant of a fault, named by how it ended; those of models are told by number."""
-    if options.keep is None or trial.name.endswith("model"):
+    """Keep the mutant of a fault, named by how it ended; models, requests are told by number."""
+    if options.keep is None or trial.name.endswith("model") or " request " in trial.name:
         return
     rng = np.random.default_rng([options.seed, number])
     rng.random()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from aleph.errors import InputError
+from aleph.photo.chatter import listening
 from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo, decode_photo
 from aleph.photo.pixels import open_picture
@@ -58,11 +59,9 @@ def check_picture(stream: BinaryIO, what: str, pixels: int) -> PictureFormat:
         InputError: if it is no picture in a format that is taken.
     """
     try:
-        with Image.open(stream, formats=_formats()) as picture:
+        with listening(), Image.open(stream, formats=_formats()) as picture:
             (width, height), name = picture.size, picture.format or ""
-    except Image.DecompressionBombError:
-        raise TooManyPixels(f"the {what} has too many pixels") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except Exception:  # decoders raise whatever they stumble over
         known = ", ".join(sorted({*READABLE} - {"MPO"}))
         raise InputError(f"the {what} is not a picture in a known format ({known})") from None
     check_pixels(what, width, height, pixels)
