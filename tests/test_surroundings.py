@@ -139,6 +139,21 @@ def test_where_nothing_can_be_copied_the_fill_is_smooth() -> None:
 
 
 @needs_texture
+@pytest.mark.parametrize("height", [2, 9, 20, 26, 40, 47, 63, 200])
+@pytest.mark.parametrize("known", ["a part at the right", "one row"])
+def test_a_flat_picture_of_any_size_stays_flat_and_nothing_of_the_hole_shows(
+    height: int, known: str
+) -> None:
+    hole = np.ones((height, 150), bool)
+    hole[:, 37:] = known == "one row"
+    hole[-1] &= known != "one row"
+    pixels = np.full((height, 150, 3), 255, np.uint8)
+    pixels[hole] = (255, 0, 255)
+    fill = filled(pixels, hole)
+    assert np.abs(fill.astype(int) - 255).max() <= 2
+
+
+@needs_texture
 def test_a_large_hole_is_filled_by_way_of_a_reduced_size(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.repeat(data.grass()[:300, :300, None], 3, axis=2)
     hole = disc(300, 300, 60)

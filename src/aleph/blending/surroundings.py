@@ -222,10 +222,12 @@ class _Work:
             guess = coarse.guess(near)
             smooth[own] = _refined(self.refine, pixels[own], missing[own], guess, coarse.kappa)
         barred = around.unseen | around.barred | later
+        # Where there is nothing to copy from, this is what stays.
+        begun = np.where(inside[:, :, None], rounded(smooth), pixels)
         with ThreadPoolExecutor(len(_RADII)) as pool:  # the library lets go of the interpreter
             guesses = list(
                 pool.map(
-                    lambda radius: continue_texture(pixels, inside, barred, radius, self.seed),
+                    lambda radius: continue_texture(begun, inside, barred, radius, self.seed),
                     _RADII,
                 )
             )

@@ -34,6 +34,11 @@ _NUMBERS = 12
 """Principal components by which blocks are compared."""
 
 
+_LEAST = 64
+"""Side in pixels up to which a picture is mirrored: of smaller ones the library shrinks what is
+known away, and leaves their holes as they were."""
+
+
 def texture_available() -> bool:
     """Return whether PatchMatch can be used: whether its library is there for this machine."""
     try:
@@ -65,13 +70,20 @@ def continue_texture(
     if not hole.any() or not _has_source(hole | barred, radius):
         return np.array(pixels)
     patchmatch.set_random_seed(_SEED)
+    height, width = hole.shape
+    around = [(0, max(0, _LEAST - length)) for length in hole.shape]
+    large, missing, unusable = (
+        _turned(np.pad(values, [*around, *[(0, 0)] * (values.ndim - 2)], "symmetric"), variant)
+        for values in (pixels, hole, barred)
+    )
     filled = patchmatch.inpaint(
-        _turned(pixels, variant),
-        _turned(hole, variant),
-        global_mask=_turned(barred, variant) if barred.any() else None,
+        large,
+        missing,
+        global_mask=unusable if unusable.any() else None,
         patch_size=radius,
     )
-    return np.where(hole[:, :, None], _turned_back(filled, variant), pixels)
+    continued = _turned_back(filled, variant)[:height, :width]
+    return np.where(hole[:, :, None], continued, pixels)
 
 
 def _has_source(unusable: Hole, radius: int) -> bool:
