@@ -1094,6 +1094,30 @@ def test_damage_is_found_and_painted_like_by_hand(visit: Visit, address: str, ph
     assert not hole(page).any()
 
 
+def test_damage_that_is_looked_for_is_forgotten_with_its_photo(page: Page, photo: Path) -> None:
+    """Painting meanwhile keeps the note; another photo, or a fill, ends the looking."""
+    waiting: list[Route] = []
+    page.route("**/api/v1/damage", lambda route: waiting.append(route))
+    cancelled: list[str] = []
+    page.on("requestfailed", lambda request: cancelled.append(request.url.rsplit("/", 1)[1]))
+    page.click("#find-damage")
+    page.wait_for_selector("#damage-note:text('Looking')")
+    drag(page, (-0.2, 0), (0.2, 0))
+    assert "Looking" in page.inner_text("#damage-note")
+    assert page.is_disabled("#find-damage")
+    open_another = [list(photo.read_bytes()), "pasted.png"]
+    page.evaluate(DROP, open_another)
+    page.click("#ask button[value=leave]")
+    page.wait_for_selector("#file-name:text-is('pasted.png')")
+    assert page.inner_text("#damage-note") == ""
+    page.click("#find-damage")
+    fill(page)
+    assert cancelled.count("damage") == 2
+    page.click("#edit")
+    assert page.is_enabled("#find-damage")
+    assert page.inner_text("#problem") == ""
+
+
 def test_a_cracked_photo_is_mended_on_the_page(visit: Visit, address: str, tmp_path: Path) -> None:
     """Damage is found, corrected with brush and eraser, filled, and the photo saved."""
     crack = cracks((512, 512), 0)[:256, :256]

@@ -3,10 +3,15 @@
 import * as api from "./api.js";
 import { widened } from "./widen.js";
 
+const LOOKING = "Looking for damage…";
+const FOUND = "Selected what looks damaged. Move the slider for more or less of it; correct it by brush and eraser.";
+const NOT_FOUND = "No damage was found. Move the slider to the right, or paint over it.";
 const RIM = 2; // pixels by which what was found is widened, as by `--mask auto`
 
 export class DamageFinder {
+  running = null; // an AbortController, with the picture that is looked at
   found = null; // {base, likely}: 0 to 255 per pixel of the picture
+  count = 0; // pixels that were found
   change = null; // the last selection made of it, which the slider replaces
 
   constructor(editor) {
@@ -18,26 +23,51 @@ export class DamageFinder {
     return Boolean(this.found) && this.found.base === this.editor.base && !this.editor.fill;
   }
 
+  /** What is to be said of it. */
+  get note() {
+    if (this.running) return LOOKING;
+    if (!this.ready) return "";
+    return this.count ? FOUND : NOT_FOUND;
+  }
+
+  /** The picture may be another one now: nobody waits for what is found in the old one. */
+  changed() {
+    if (this.running && this.running.base !== this.editor.base) this.cancel();
+  }
+
+  cancel() {
+    this.running?.abort();
+    this.running = null;
+  }
+
   /** Look at the picture, and select what is found at this sensitivity, 0 to 1. */
-  async find(sensitivity, signal) {
-    const { editor } = this;
-    const { base } = editor;
+  async find(sensitivity) {
+    const { base } = this.editor;
+    const running = (this.running = Object.assign(new AbortController(), { base }));
+    this.editor.changed();
+    try {
+      const found = await api.damage(base.blob, running.signal);
+      const bitmap = await createImageBitmap(found, { colorSpaceConversion: "none" });
+      if (running === this.running) this.take(base, bitmap, sensitivity);
+    } finally {
+      if (running === this.running) this.cancel();
+      this.editor.changed();
+    }
+  }
+
+  take(base, bitmap, sensitivity) {
     const { width, height } = base;
-    const bitmap = await createImageBitmap(await api.damage(base.blob, signal), {
-      colorSpaceConversion: "none",
-    });
-    if (editor.base !== base) return 0;
     const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     context.drawImage(bitmap, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
     this.found = { base, likely: Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]) };
     this.change = null;
-    return this.select(sensitivity);
+    this.select(sensitivity);
   }
 
-  /** Select anew; returns how many pixels are. What was painted by hand since then stays. */
+  /** Select anew. What was painted by hand since then stays. */
   select(sensitivity) {
-    if (!this.ready) return 0;
+    if (!this.ready) return;
     const { editor } = this;
     const { history } = editor;
     if (this.change && history.done.at(-1) === this.change) {
@@ -46,10 +76,9 @@ export class DamageFinder {
     }
     const least = Math.max(1, Math.ceil(255 * (1 - sensitivity)));
     const { likely } = this.found;
-    const count = likely.reduce((sum, value) => sum + (value >= least), 0);
+    this.count = likely.reduce((sum, value) => sum + (value >= least), 0);
     const { mask, base } = editor;
     const marked = widened(likely.map((value) => Number(value >= least)), base.width, base.height, RIM);
     this.change = editor.noteMask(mask.replace(mask.with(marked)));
-    return count;
   }
 }

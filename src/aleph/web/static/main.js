@@ -49,6 +49,7 @@ const app = {
   begun() {
     complain("");
     faces.cancel();
+    damage.cancel();
     $("progress").removeAttribute("value");
   },
   opened: () => choose(tools[toolName].paints ? toolName : "brush"),
@@ -85,7 +86,8 @@ function refresh() {
   $("size-value").textContent = picture ? `${Math.round(2 * brush.radius())} px` : "";
   $("file-note").textContent = state === "painting" ? editor.remarks.join(" ") : "";
   $("sensitivity-row").hidden = !damage.ready;
-  if (!damage.ready) $("damage-note").textContent = "";
+  $("find-damage").disabled = Boolean(damage.running);
+  if ($("damage-note").textContent !== damage.note) $("damage-note").textContent = damage.note;
   $("faces-note").textContent = facesNote(editor, faces.state, app.offer.frames);
   $("share").textContent = fillNote(fill);
   scene.tool = app.tool();
@@ -234,24 +236,6 @@ function reshape(way) {
 }
 
 const sensitivity = () => Number($("sensitivity").value) / 100;
-const FOUND = "Selected what looks damaged. Move the slider for more or less of it; correct it by brush and eraser.";
-const NOT_FOUND = "No damage was found. Move the slider to the right, or paint over it.";
-const found = (count) => ($("damage-note").textContent = count ? FOUND : NOT_FOUND);
-
-const findDamage = () =>
-  attempt(async () => {
-    $("damage-note").textContent = "Looking for damage…";
-    $("find-damage").disabled = true;
-    try {
-      found(await damage.find(sensitivity()));
-    } catch (error) {
-      $("damage-note").textContent = "";
-      throw error;
-    } finally {
-      $("find-damage").disabled = false;
-      refresh();
-    }
-  });
 
 // ---- keys and buttons
 
@@ -326,7 +310,7 @@ onMask("invert", () => editor.noteMask(editor.mask.invert()));
 onMask("grow", () => reshape("grow"));
 onMask("shrink", () => reshape("shrink"));
 onMask("load-mask", () => $("mask-file").click());
-onClick("find-damage", findDamage);
+onClick("find-damage", () => attempt(() => damage.find(sensitivity())));
 onClick("find-faces", () => attempt(() => faces.look()));
 onClick("theme", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
@@ -336,7 +320,7 @@ onClick("theme", () => {
 const onInput = (id, action) => $(id).addEventListener("input", action);
 onInput("size", () => brush.resize(0));
 onInput("compare", () => setCompare(Number($("compare").value) / 100));
-onInput("sensitivity", () => found(damage.select(sensitivity())));
+onInput("sensitivity", () => damage.select(sensitivity()));
 onInput("show-weights", refreshWeights);
 onInput("weighting", refreshWeights);
 onInput("show-frames", refresh);
@@ -386,6 +370,7 @@ if (localStorage.getItem("theme")) theme(localStorage.getItem("theme"));
 faces.addEventListener("change", refresh);
 editor.addEventListener("change", () => {
   faces.changed(!editor.fill && !app.running && app.offer.frames);
+  damage.changed();
   refresh();
   refreshWeights();
   markFolder(editor.picture?.name);
