@@ -320,7 +320,13 @@ onClick("theme", () => {
 const onInput = (id, action) => $(id).addEventListener("input", action);
 onInput("size", () => brush.resize(0));
 onInput("compare", () => setCompare(Number($("compare").value) / 100));
-onInput("sensitivity", () => damage.select(sensitivity()));
+let selecting = null; // on large photos the slider is faster than the selection
+onInput("sensitivity", () => {
+  selecting ??= requestAnimationFrame(() => {
+    selecting = null;
+    damage.select(sensitivity());
+  });
+});
 onInput("show-weights", refreshWeights);
 onInput("weighting", refreshWeights);
 onInput("show-frames", refresh);
