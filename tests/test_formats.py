@@ -300,6 +300,15 @@ def test_a_jpeg_that_lacks_but_its_end_marker_is_whole(progressive: bool) -> Non
     assert all("nothing of it is missing" in remark for remark in photo.remarks)
 
 
+def test_a_jpeg_in_passes_that_is_cut_is_said_to_lack_detail(tmp_path: Path) -> None:
+    whole = encoded(noise(120, 160), "JPEG", progressive=True)
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    photo = read_photo(tmp_path / "cut.jpg")
+    assert photo.missing is None
+    (remark,) = photo.remarks
+    assert remark.endswith("nothing of it is missing; some of its fine detail may be")
+
+
 def test_a_progressive_jpeg_cut_in_its_first_pass_misses_its_lower_rows() -> None:
     whole = encoded(noise(160, 120), "JPEG", progressive=True)
     first = whole.find(b"\xff\xda")

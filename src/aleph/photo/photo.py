@@ -230,17 +230,22 @@ def decode_photo(
                 if not is_jpeg(data) or "truncated" not in str(error):
                     raise
         with opened(mended_jpeg(data), label, limits, name) as picture:
-            return _cut_short(_decode(picture, data), missing_rows(data), label, remarks)
+            in_passes = bool(picture.info.get("progressive"))
+            decoded = _decode(picture, data)
+            return _cut_short(decoded, missing_rows(data), in_passes, label, remarks)
 
 
 def _cut_short(
-    photo: Photo, rows: NDArray[np.bool_], label: str, remarks: tuple[str, ...]
+    photo: Photo, rows: NDArray[np.bool_], in_passes: bool, label: str, remarks: tuple[str, ...]
 ) -> Photo:
-    """Return what there is of a JPEG that is cut short; `rows` are missing, as it is stored."""
+    """Return what there is of a JPEG that is cut short; `rows` are missing, as it is stored.
+
+    One that is stored in passes, from coarse to fine, lacks detail where it is cut.
+    """
     if not rows.any():
-        return replace(
-            photo, remarks=(*remarks, "its end is cut off, but nothing of it is missing")
-        )
+        remark = "its end is cut off, but nothing of it is missing"
+        detail = "; some of its fine detail may be" if in_passes else ""
+        return replace(photo, remarks=(*remarks, remark + detail))
     if rows.all():
         raise InputError(f"{label} is cut short: nothing of the picture is left in it")
     lying = stored(photo.samples, photo.metadata.orientation).shape
