@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aleph.cli.options import Device, Model
+from aleph.cli.options import Cluster, Device, Model
 from aleph.errors import MissingDependencyError
 
 
@@ -28,6 +28,11 @@ def serve(
     ] = None,
     model: Model = None,
     device: Device = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that fill, or actors of --cluster; this process by default."),
+    ] = None,
+    cluster: Cluster = None,
     queue: Annotated[int, typer.Option(help="Searches that wait or run.", min=1)] = 8,
     max_upload: Annotated[int, typer.Option(help="MiB that a request may have.", min=1)] = 64,
     max_megapixels: Annotated[
@@ -48,15 +53,17 @@ def serve(
         from aleph.web.limits import Limits
         from aleph.web.server import ServeSettings
         from aleph.web.server import serve as run_server
+        from aleph.workers.choose import WorkersWanted
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "aleph":
             raise
         raise MissingDependencyError(
             f"aleph serve needs {error.name}: pip install 'aleph-inpainting[web]'"
         ) from None
+    wanted = WorkersWanted(workers, cluster) if workers is not None or cluster else None
     limits = Limits(upload_bytes=max_upload * 2**20, pixels=max_megapixels * 10**6, queue=queue)
     names = tuple(allow_host or ())
     settings = ServeSettings(
-        host, port, token, names, model, device, grace, photos, browse, limits=limits
+        host, port, token, names, model, device, grace, photos, browse, wanted, limits
     )
     run_server(settings, typer.echo)

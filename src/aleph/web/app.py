@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from aleph import __version__
 from aleph.web import watching
 from aleph.web.api import PREFIX, allowed_methods, make_router
+from aleph.web.crew import Crew
 from aleph.web.engine import Engine, Fill
 from aleph.web.folder import PhotoFolder
 from aleph.web.guard import Door, Guard
@@ -49,6 +50,7 @@ def create_app(
     door: Door | None = None,
     limits: Limits | None = None,
     photos: PhotoFolder | None = None,
+    crew: Crew | None = None,
 ) -> Web:
     """Build the application.
 
@@ -57,10 +59,11 @@ def create_app(
         door: Who may come in; the loopback only, by default.
         limits: What clients may ask for.
         photos: Photos to work through.
+        crew: Workers that fill in the engine's place; started and ended by the caller.
     """
     limits = limits or Limits()
     engine = engine or Engine(preview_interval=limits.preview_interval)
-    jobs: Jobs[Fill] = Jobs(limits)
+    jobs: Jobs[Fill] = Jobs(limits, len(crew.members) if crew else 1)
     uploads = Uploads(limits.pixels)
 
     @contextlib.asynccontextmanager
@@ -85,7 +88,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     door = door or Door()
-    app.state.service = Service(engine, jobs, limits, uploads, photos)
+    app.state.service = Service(engine, jobs, limits, uploads, photos, crew)
     app.include_router(make_router(locked=door.token is not None))
     app.include_router(watching.router)
     # Some systems have another type for it registered, which browsers do not run.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,8 @@ from aleph.masks.read import read_hole
 from aleph.photo.extend import read_extension
 from aleph.photo.photo import Photo
 from aleph.search.weighting import context_weight
-from aleph.web.jobs import Job
 from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat, Stage
-from aleph.web.uploads import Upload, check_pixels
+from aleph.web.uploads import check_pixels
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter, Inpainting, SearchedFrame
@@ -98,6 +97,34 @@ class Fill:
             return path.read_bytes()
 
 
+class Damaged(Protocol):
+    """What a client sends, as `Upload`."""
+
+    @property
+    def format(self) -> PictureFormat:
+        """What to answer in."""
+
+    @property
+    def pixels(self) -> int:
+        """Largest width × height."""
+
+    def image(self) -> Photo:
+        """Decode the photo."""
+
+    def mask(self) -> Image.Image:
+        """Decode the mask."""
+
+
+class Watcher(Protocol):
+    """What a search tells and asks while it runs: as `Job` does."""
+
+    def report(self, name: str, **data: Any) -> None:  # noqa: ANN401 - JSON values
+        """Tell what happens."""
+
+    def check(self) -> None:
+        """Raise `Cancelled` if it shall end."""
+
+
 class Engine:
     """Loads models and detectors once, fills holes with them and finds faces.
 
@@ -117,7 +144,7 @@ class Engine:
         preview_interval: float = 0.08,
         finder: Finder | None = None,
     ) -> None:
-        self.device, self._default, self._interval = device, default_model, preview_interval
+        self.device, self._default, self.interval = device, default_model, preview_interval
         self._finder = finder
         self._loaded: dict[str, Inpainter] = {}
         self._detectors: dict[str, Finder] = {}
@@ -163,7 +190,7 @@ class Engine:
             ModelError: if one of them is not there or damaged.
             InputError: if the device is not there.
         """
-        self._inpainter(None)
+        self.inpainter(None)
         self._find_with(self._default_detector)
 
     def check(self, options: FillOptions) -> None:
@@ -206,7 +233,7 @@ class Engine:
 
         return _encoded(Image.fromarray(read_probability(photo)), "PNG")
 
-    def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
+    def fill(self, upload: Damaged, options: FillOptions, job: Watcher) -> Fill:
         """Fill the hole of an upload, reporting every step to its job.
 
         Raises:
@@ -217,7 +244,7 @@ class Engine:
         job.report("stage", stage="looking")
         photo, mask = upload.image(), upload.mask()
         canvas = _canvas(photo, options, upload.pixels)
-        previews = _Previews(job, canvas, self._interval)
+        previews = _Previews(job, canvas, self.interval)
         with unwarned():  # the report tells the client; the server's log has no use for them
             inpainting = inpainter(
                 photo,
@@ -239,12 +266,12 @@ class Engine:
     def _named(self, name: str | None) -> Inpainter:
         """Return a model for a client, who is not told in which folder a damaged one lies."""
         try:
-            return self._inpainter(name)
+            return self.inpainter(name)
         except ModelError as error:
             folder = Path(name or self.default_model).parent
             raise ModelError(str(error).replace(f"{folder}/", "…/")) from None
 
-    def _inpainter(self, name: str | None) -> Inpainter:
+    def inpainter(self, name: str | None) -> Inpainter:
         """Return a model; only names that `models` lists reach the loader."""
         from aleph.inpainter import Inpainter
         from aleph.models.zoo import load_model
@@ -326,7 +353,7 @@ def displayable(photo: Photo, side: int = 4096) -> tuple[bytes, tuple[int, int]]
 class _Previews:
     """The search's callback: cancels, and reports the step with G(z) now and then."""
 
-    def __init__(self, job: Job[Fill], shape: tuple[int, int], interval: float) -> None:
+    def __init__(self, job: Watcher, shape: tuple[int, int], interval: float) -> None:
         self._job, self._interval = job, interval
         height, width = map(float, shape)
         self._whole = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]

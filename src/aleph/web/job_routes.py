@@ -171,7 +171,7 @@ async def _submit(
     upload = await refusing(lambda: service.uploads.keep(image, mask))
 
     def run(job: Job[Fill]) -> Fill:
-        return service.engine.fill(upload, options, job)
+        return (service.crew or service.engine).fill(upload, options, job)
 
     job: Job[Fill] = Job(run, upload.close, client)
     try:

@@ -1,7 +1,7 @@
-"""Searches as jobs: a bounded queue, one worker thread, events, results for a limited time.
+"""Searches as jobs: a bounded queue, some threads, events, results for a limited time.
 
-One `Jobs` serves one device: its worker runs one search at a time. Everything that threads share
-is changed under one lock.
+A thread runs one search at a time: as many run at once as there are places for. Everything that
+threads share is changed under one lock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -98,6 +98,7 @@ class Job(Generic[R]):
         error: What went wrong, one sentence, once `failed` or `cancelled`.
         internal: Whether it failed for a reason that is not the client's.
         seen: When a client last asked about it (monotonic clock).
+        stage_seconds: Time that it has spent in each stage of its search that is over.
     """
 
     run: Callable[[Job[R]], R]
@@ -110,6 +111,8 @@ class Job(Generic[R]):
     error: str | None = None
     internal: bool = False
     seen: float = field(default_factory=time.monotonic)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    _stage: tuple[str, float] | None = None
     _listeners: set[Callable[[], None]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: str | None = None
@@ -138,12 +141,23 @@ class Job(Generic[R]):
         with self._lock:
             if "previews" in data:
                 self._drop_previews()
+            if name == "stage":
+                self._enter(data["stage"])
             self._publish(Event(name, data))
+
+    def _enter(self, stage: str | None) -> None:
+        """Note how long the stage that ends now has lasted; None ends the last one."""
+        now = time.monotonic()
+        if self._stage is not None:
+            before, since = self._stage
+            self.stage_seconds[before] = self.stage_seconds.get(before, 0.0) + now - since
+        self._stage = None if stage is None else (stage, now)
 
     def finish(self, state: State, result: R | None = None, error: str | None = None) -> None:
         """Enter a final state, whose event is the last one."""
         with self._lock:
             self.state, self.result, self.error, self.seen = state, result, error, time.monotonic()
+            self._enter(None)
             self._drop_previews()
             self._publish(Event(state, {} if error is None else {"error": error}))
         try:
@@ -201,15 +215,22 @@ class Counts:
         finished: Jobs by their final state.
         refused: Jobs for which there was no place.
         seconds: Time that jobs have run.
+        stages: The same by the stages of the search.
     """
 
     finished: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     seconds: float = 0.0
+    stages: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add_stages(self, seconds: dict[str, float]) -> None:
+        """Add the time that a job has spent in its stages."""
+        for stage, spent in seconds.items():
+            self.stages[stage] += spent
 
 
 class Jobs(Generic[R]):
-    """The queue of one device and the results that are kept.
+    """The queue of one or more devices and the results that are kept.
 
     No client can keep others out: one that has no job finds a place even where all are taken, as
     many times over as there are places; and the next turn is that of the client who has waited for
@@ -217,12 +238,13 @@ class Jobs(Generic[R]):
 
     Args:
         limits: How many wait, how long what is kept.
+        at_once: How many run at a time.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, at_once: int = 1) -> None:
         self._limits = limits
         self._waiting: deque[Job[R]] = deque()
-        self._running: Job[R] | None = None
+        self._running: list[Job[R]] = []
         self._kept: dict[str, Job[R]] = {}
         self._changed = threading.Condition()
         self._draining = self._stopped = False
@@ -230,15 +252,19 @@ class Jobs(Generic[R]):
         self._turns: dict[str, int] = {}
         self._turn = 0
         self.counts = Counts()
-        self._thread = threading.Thread(target=self._work, name="aleph-search", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"aleph-search-{number}", daemon=True)
+            for number in range(at_once)
+        ]
 
     def __len__(self) -> int:
         """Return how many jobs are known: those that wait or run, and those that are kept."""
         return len(self._kept)
 
     def start(self) -> None:
-        """Start the worker."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, job: Job[R]) -> None:
         """Queue a job.
@@ -262,12 +288,12 @@ class Jobs(Generic[R]):
     @property
     def running(self) -> int:
         """How many jobs run."""
-        return int(self._running is not None)
+        return len(self._running)
 
     @property
     def ready(self) -> bool:
         """Whether jobs are taken and worked on."""
-        return self._thread.is_alive() and not self._draining
+        return all(thread.is_alive() for thread in self._threads) and not self._draining
 
     def check_room(self, client: str = "") -> None:
         """Say whether a job of a client would be taken now.
@@ -321,7 +347,7 @@ class Jobs(Generic[R]):
         """Take no new job, cancel those that wait; return whether one is running."""
         with self._changed:
             self._draining = True
-            waiting, running = list(self._waiting), self._running is not None
+            waiting, running = list(self._waiting), bool(self._running)
         for job in waiting:
             self.cancel(job, "cancelled: the server is stopping")
         return running
@@ -336,24 +362,26 @@ class Jobs(Generic[R]):
         self.drain()
         with self._changed:
             self._stopped = True
-            if self._running:
-                self._running.stop("cancelled: the server has stopped")
+            for job in self._running:
+                job.stop("cancelled: the server has stopped")
             self._changed.notify_all()
 
     def join(self, seconds: float) -> None:
-        """Wait for the worker to end."""
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        """Wait for the threads to end."""
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _check_room(self, client: str) -> None:
         if self._draining:
             raise Draining
         taken, places = self._places_taken(), self._limits.queue
-        there = [*self._waiting, *([self._running] if self._running else [])]
+        there = [*self._waiting, *self._running]
         newcomer = all(job.client != client for job in there)
         if taken >= (2 * places if newcomer else places):
             self.counts.refused += 1
-            raise QueueFull(max(1, round(self._mean_seconds)))
+            raise QueueFull(max(1, round(self._mean_seconds / len(self._threads))))
 
     def _next(self) -> Job[R]:
         """Take the first job of the client whose last turn is the longest ago."""
@@ -366,7 +394,7 @@ class Jobs(Generic[R]):
         return job
 
     def _places_taken(self) -> int:
-        return len(self._waiting) + (self._running is not None)
+        return len(self._waiting) + len(self._running)
 
     def _work(self) -> None:
         while True:
@@ -374,15 +402,17 @@ class Jobs(Generic[R]):
                 self._changed.wait_for(lambda: bool(self._waiting) or self._stopped)
                 if self._stopped:
                     return
-                job = self._running = self._next()
+                job = self._next()
+                self._running.append(job)
                 job.state = "running"
             began = time.monotonic()
             _run(job)
             with self._changed:
-                self._running = None
+                self._running.remove(job)
                 took = time.monotonic() - began
                 self._mean_seconds += 0.3 * (took - self._mean_seconds)
                 self.counts.seconds += took
+                self.counts.add_stages(job.stage_seconds)
                 self.counts.finished[job.state] += 1
                 self._changed.notify_all()
             self._drop_surplus()

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -19,10 +19,12 @@ import uvicorn
 
 from aleph.errors import InputError
 from aleph.web.app import Web, create_app
+from aleph.web.crew import Crew
 from aleph.web.engine import Engine
 from aleph.web.folder import PhotoFolder
 from aleph.web.guard import Door, is_loopback
 from aleph.web.limits import Limits
+from aleph.workers.choose import WorkersWanted
 
 _FETCHING = 2.0
 """Seconds in which clients fetch what was finished last, before the server goes."""
@@ -42,6 +44,7 @@ class ServeSettings:
         grace: Seconds that SIGTERM leaves the running search to finish.
         photos: Folder of photos to work through.
         browse: Whether the page is opened in this machine's browser.
+        workers: Who fills; None for this process.
         limits: What clients may ask for.
     """
 
@@ -54,6 +57,7 @@ class ServeSettings:
     grace: float = 60.0
     photos: Path | None = None
     browse: bool = False
+    workers: WorkersWanted | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -77,7 +81,27 @@ def serve(settings: ServeSettings, say: Callable[[str], None]) -> None:
         settings.limits.preview_interval,
     )
     engine.prepare()
-    web = create_app(engine, door, settings.limits, photos)
+    with _crew(engine, settings.workers) as crew:
+        web = create_app(engine, door, settings.limits, photos, crew)
+        _run(web, door, settings, say)
+
+
+@contextlib.contextmanager
+def _crew(engine: Engine, wanted: WorkersWanted | None) -> Iterator[Crew | None]:
+    """Start the workers that were asked for, and end them."""
+    if wanted is None:
+        yield None
+        return
+    crew = Crew(engine, wanted)
+    try:
+        crew.start()
+        yield crew
+    finally:
+        crew.stop()
+
+
+def _run(web: Web, door: Door, settings: ServeSettings, say: Callable[[str], None]) -> None:
+    """Listen, tell the address, and answer until a signal comes."""
     listening = _listen(settings.host, settings.port)
     port = listening.getsockname()[1]
     address = page_address(settings.host, port)

@@ -11,6 +11,7 @@ from fastapi import Depends, HTTPException, Request, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from aleph.errors import AlephError
+from aleph.web.crew import Crew
 from aleph.web.engine import Engine, Fill
 from aleph.web.folder import PhotoFolder
 from aleph.web.jobs import Job, Jobs
@@ -28,7 +29,8 @@ class Service:
     """What the API works with.
 
     Attributes:
-        engine: Fills holes.
+        engine: Fills holes, and finds faces and damage.
+        crew: Fills holes in the engine's place, where workers were asked for.
         jobs: The queue in front of it.
         limits: What clients may ask for.
         uploads: Keeps what clients send.
@@ -41,6 +43,7 @@ class Service:
     limits: Limits
     uploads: Uploads
     photos: PhotoFolder | None = None
+    crew: Crew | None = None
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DECODERS))
 
 

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 
+from aleph.web.crew import Crew
 from aleph.web.engine import Fill
 from aleph.web.jobs import Jobs
 from aleph.web.service import TheService
@@ -37,7 +38,7 @@ async def readyz(service: TheService) -> Response:
 async def metrics(service: TheService) -> Response:
     """Return what has been done, and what is waiting, as Prometheus reads it."""
     registry = CollectorRegistry()
-    registry.register(_Collector(service.jobs))
+    registry.register(_Collector(service.jobs, service.crew))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -45,8 +46,8 @@ async def metrics(service: TheService) -> Response:
 class _Collector:
     """The numbers of a queue."""
 
-    def __init__(self, jobs: Jobs[Fill]) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: Jobs[Fill], crew: Crew | None) -> None:
+        self._jobs, self._crew = jobs, crew
 
     def collect(self) -> Iterator[Metric]:
         """Yield every number as it is now."""
@@ -62,3 +63,27 @@ class _Collector:
         yield finished
         yield CounterMetricFamily("aleph_jobs_refused", "Jobs without a place.", counts.refused)
         yield CounterMetricFamily("aleph_job_seconds", "Time that jobs have run.", counts.seconds)
+        stages = CounterMetricFamily(
+            "aleph_stage_seconds", "Time that jobs have run, by stage.", labels=["stage"]
+        )
+        for stage, seconds in sorted(counts.stages.items()):
+            stages.add_metric([stage], seconds)
+        yield stages
+        if self._crew:
+            yield from _of_workers(self._crew)
+
+
+def _of_workers(crew: Crew) -> Iterator[Metric]:
+    """Yield the numbers of each worker."""
+    done = CounterMetricFamily("aleph_worker_jobs", "Jobs by worker.", labels=["worker"])
+    deaths = CounterMetricFamily("aleph_worker_deaths", "Workers that died.", labels=["worker"])
+    memory = GaugeMetricFamily(
+        "aleph_worker_memory_bytes", "Resident memory of a worker.", labels=["worker"]
+    )
+    for member in crew.members:
+        label = [str(member.name)]
+        done.add_metric(label, member.jobs)
+        deaths.add_metric(label, member.deaths)
+        if (size := member.memory) is not None:
+            memory.add_metric(label, size)
+    yield from (done, deaths, memory)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from aleph.errors import InputError, MissingDependencyError
 from aleph.workers.dispatch import Setup, Worker
+from aleph.workers.line import Line, OnEvent, work_on_line
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -83,12 +86,18 @@ def _ray() -> ModuleType:
     return ray
 
 
+_LISTENING = 1.0
+"""Seconds after which a call that waits for events comes back without one."""
+
+
 class _Doer:
     """What runs in the actor's process."""
 
     def __init__(self, setup: Setup, threads: int) -> None:
         self._setup, self._threads = setup, threads
         self._function: Callable[[Any], Any] | None = None
+        self._line, self._events = Line(lambda event: None), list[Any]()
+        self._over, self._changed = True, threading.Condition()
 
     def ready(self) -> None:
         """Set up in a call of its own, so that its errors can be told from the actor's death."""
@@ -100,18 +109,65 @@ class _Doer:
     def work(self, task: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
         """Do one task."""
         assert self._function is not None
-        return self._function(task)
+        with self._changed:
+            self._line, self._events, self._over = Line(self._add), [], False
+        try:
+            return work_on_line(self._function, task, self._line)
+        finally:
+            with self._changed:
+                self._over = True
+                self._changed.notify_all()
+
+    def _add(self, event: Any) -> None:  # noqa: ANN401
+        with self._changed:
+            self._events.append(event)
+            self._changed.notify_all()
+
+    def events(self) -> tuple[list[Any], bool]:
+        """Return what the task has said since the last call, waiting a while; and if it is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._events) or self._over, _LISTENING)
+            said, self._events = self._events, []
+            return said, self._over
+
+    def interrupt(self) -> None:
+        """Ask the task to end."""
+        self._line.end()
 
 
 class _Actor:
     def __init__(self, ray: ModuleType, setup: Setup, cores: int, gpus: int) -> None:
         self._ray = ray
-        actor = ray.remote(num_cpus=cores, num_gpus=gpus, max_restarts=0)(_Doer)
+        actor = ray.remote(num_cpus=cores, num_gpus=gpus, max_restarts=0, max_concurrency=3)(_Doer)
         self._actor = actor.remote(setup, cores)
         self.ready: Future[Any] = self._unwrapped(self._actor.ready.remote())
+        self.process: int | None = None
 
-    def submit(self, task: Any) -> Future[Any]:  # noqa: ANN401
-        return self._unwrapped(self._actor.work.remote(task))
+    def submit(self, task: Any, on_event: OnEvent | None = None) -> Future[Any]:  # noqa: ANN401
+        inner = self._unwrapped(self._actor.work.remote(task))
+        if on_event is None:
+            return inner
+        outer: Future[Any] = Future()
+        threading.Thread(target=self._listen, args=(inner, outer, on_event), daemon=True).start()
+        return outer
+
+    def interrupt(self) -> None:
+        self._actor.interrupt.remote()
+
+    def _listen(self, inner: Future[Any], outer: Future[Any], on_event: OnEvent) -> None:
+        """Pass on what a task says, and then what it gives."""
+        heard = False
+        with contextlib.suppress(self._ray.exceptions.RayError):  # `inner` has it, too
+            while not heard:
+                done = inner.done()  # then nothing is said after the next call
+                said, over = self._ray.get(self._actor.events.remote())
+                for event in said:
+                    on_event(event)
+                heard = done and over
+        try:
+            outer.set_result(inner.result())
+        except Exception as error:
+            outer.set_exception(error)
 
     def stop(self) -> None:
         """Kill the actor: what it was doing may take minutes."""

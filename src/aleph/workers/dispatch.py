@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from aleph.errors import AlephError
+from aleph.workers.line import OnEvent
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -52,8 +53,21 @@ class Worker(Protocol):
 
     ready: Future[Any]
 
-    def submit(self, task: Any) -> Future[Any]:  # noqa: ANN401 - whatever the function takes
-        """Begin a task."""
+    @property
+    def process(self) -> int | None:
+        """Number of its process on this machine; None if it runs on another."""
+
+    def submit(self, task: Any, on_event: OnEvent | None = None) -> Future[Any]:  # noqa: ANN401
+        """Begin a task.
+
+        Args:
+            task: Whatever the function takes.
+            on_event: Told, in another thread, what the task says on its line; never after the
+                future is done.
+        """
+
+    def interrupt(self) -> None:
+        """Ask the task that is being done to end; it need not heed it (`aleph.workers.line`)."""
 
     def stop(self) -> None:
         """End the worker at once, whatever it is doing."""

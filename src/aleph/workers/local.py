@@ -6,14 +6,17 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from typing import Any
 
 from aleph.errors import InputError
 from aleph.workers.dispatch import Setup, Worker, Workers
+from aleph.workers.line import Line, OnEvent, work_on_line
 
 MOST = 256
 """Workers on one machine."""
@@ -78,14 +81,20 @@ class _Here:
         self._function = function
         self.ready: Future[Any] = Future()
         self.ready.set_result(None)
+        self.process: int | None = os.getpid()
+        self._line = Line(lambda event: None)
 
-    def submit(self, task: Any) -> Future[Any]:  # noqa: ANN401
+    def submit(self, task: Any, on_event: OnEvent | None = None) -> Future[Any]:  # noqa: ANN401
         future: Future[Any] = Future()
+        self._line = Line(on_event or (lambda event: None))
         try:
-            future.set_result(self._function(task))
+            future.set_result(work_on_line(self._function, task, self._line))
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def interrupt(self) -> None:
+        self._line.end()
 
     def stop(self) -> None:
         """Nothing is left to end."""
@@ -116,17 +125,46 @@ class _Process:
 
     def __init__(self, setup: Setup, threads: int) -> None:
         # A forked torch may hang in locks that its threads held.
-        self._executor = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._executor = ProcessPoolExecutor(1, context, _connect, (theirs,))
         with _interrupts_held():
             self.ready = self._executor.submit(_begin, setup, threads)
+        theirs.close()  # so that the pipe ends with the process
+        self._number = 0
+        self._heard = threading.Condition()
+        self._last_heard, self._on_event = 0, None  # type: tuple[int, OnEvent | None]
+        threading.Thread(target=self._listen, daemon=True).start()
 
-    def submit(self, task: Any) -> Future[Any]:  # noqa: ANN401
+    @property
+    def process(self) -> int | None:
+        return next(iter(getattr(self._executor, "_processes", None) or {}), None)
+
+    def submit(self, task: Any, on_event: OnEvent | None = None) -> Future[Any]:  # noqa: ANN401
+        self._number += 1
+        self._on_event = on_event
+        number, future = self._number, Future[Any]()
         try:
-            return self._executor.submit(_work, task)
+            inner = self._executor.submit(_work, number, task)
         except BrokenProcessPool as error:  # it died while it had nothing to do
-            future: Future[Any] = Future()
             future.set_exception(error)
             return future
+
+        def pass_on(inner: Future[Any]) -> None:
+            with self._heard:  # what the task has said comes first
+                self._heard.wait_for(lambda: self._last_heard >= number, _LAST_WORDS)
+            error = inner.exception()
+            if error is None:
+                future.set_result(inner.result())
+            else:
+                future.set_exception(error)
+
+        inner.add_done_callback(pass_on)
+        return future
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(OSError):
+            self._pipe.send(self._number)
 
     def stop(self) -> None:
         """Kill the process: what it was doing may take minutes."""
@@ -135,6 +173,27 @@ class _Process:
         for child in children:
             child.kill()
             child.join()
+
+    def _listen(self) -> None:
+        """Hear what the tasks say, until the process ends."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                number, said = self._pipe.recv()
+                if said is not None:
+                    if self._on_event:
+                        self._on_event(said[0])
+                    continue
+                with self._heard:
+                    self._last_heard = number
+                    self._heard.notify_all()
+        self._pipe.close()
+        with self._heard:
+            self._last_heard = sys.maxsize
+            self._heard.notify_all()
+
+
+_LAST_WORDS = 5.0
+"""Seconds that what a task has said may be on its way when the task is done."""
 
 
 @contextlib.contextmanager
@@ -157,6 +216,25 @@ def _interrupts_held() -> Iterator[None]:
 _function: Callable[[Any], Any] | None = None
 """What does the tasks of this worker process."""
 
+_parent: Connection[Any, Any] | None = None
+_current: tuple[int, Line] = 0, Line(lambda event: None)
+"""The line to the parent; number and line of the task that is being done."""
+
+
+def _connect(pipe: Connection[Any, Any]) -> None:
+    """Begin to listen to the parent, in the worker process."""
+    global _parent
+    _parent = pipe
+
+    def listen() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                number, own = pipe.recv(), _current
+                if number == own[0]:
+                    own[1].end()
+
+    threading.Thread(target=listen, daemon=True).start()
+
 
 def _begin(setup: Setup, threads: int) -> None:
     global _function
@@ -166,9 +244,17 @@ def _begin(setup: Setup, threads: int) -> None:
     _function = setup()
 
 
-def _work(task: Any) -> Any:  # noqa: ANN401
-    assert _function is not None
-    return _function(task)
+def _work(number: int, task: Any) -> Any:  # noqa: ANN401
+    global _current
+    assert _function is not None and _parent is not None
+    parent = _parent
+    own = Line(lambda event: parent.send((number, [event])))
+    _current = number, own
+    try:
+        return work_on_line(_function, task, own)
+    finally:
+        with contextlib.suppress(OSError):
+            parent.send((number, None))
 
 
 def _leave_with_parent() -> None:

@@ -1,0 +1,272 @@
+"""Fills by workers: other processes of this machine, or actors of a Ray cluster.
+
+The page, its queue and the results stay in one process. What a client sends goes to a worker; every
+event of the search comes back, and at the end the fill. A worker that dies is replaced, and its job
+is done again by another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from aleph.errors import AlephError
+from aleph.photo.photo import Photo
+from aleph.web.engine import Engine, Fill
+from aleph.web.jobs import Cancelled, Job
+from aleph.web.schemas import FillOptions, PictureFormat
+from aleph.web.uploads import Upload, read_image, read_mask
+from aleph.workers.choose import WorkersWanted, choose_workers
+from aleph.workers.dispatch import TRIES, Worker
+from aleph.workers.line import Line, line
+
+if TYPE_CHECKING:
+    from aleph.inpainter import Inpainter
+
+_LOOKING = 0.1
+"""Seconds between two looks whether a job was cancelled."""
+
+_ENDING = 10.0
+"""Seconds that a cancelled search has to end by itself, before its worker is killed."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """An upload on its way to a worker.
+
+    Attributes:
+        photo: Bytes of the photo's file.
+        marks: Bytes of the mask's file.
+        format: What to answer in.
+        pixels: Largest width × height of either.
+        options: What is asked for.
+    """
+
+    photo: bytes
+    marks: bytes
+    format: PictureFormat
+    pixels: int
+    options: FillOptions
+
+    def image(self) -> Photo:
+        return read_image(self.photo, self.pixels)
+
+    def mask(self) -> Image.Image:
+        return read_mask(self.marks, self.pixels)
+
+
+@dataclass
+class Member:
+    """A place in the crew, and the worker that holds it.
+
+    Attributes:
+        name: Number of the place, from 0.
+        worker: Who holds it now; None after a death.
+        jobs: Jobs that were done there.
+        deaths: Workers that died there.
+    """
+
+    name: int
+    worker: Worker | None = None
+    jobs: int = 0
+    deaths: int = 0
+
+    @property
+    def memory(self) -> int | None:
+        """Resident bytes of its process; None where that is not known."""
+        process = self.worker.process if self.worker else None
+        with contextlib.suppress(OSError, StopIteration, ValueError):
+            lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+            return int(next(one for one in lines if one.startswith("VmRSS")).split()[1]) * 1024
+        return None
+
+
+class Crew:
+    """Workers that fill.
+
+    Args:
+        engine: Whose model is the default, and whose models animate what comes back.
+        wanted: How many, and where.
+
+    Attributes:
+        members: The places; there are as many jobs at a time.
+
+    Raises:
+        InputError: if the cluster does not answer.
+        MissingDependencyError: if Ray is wanted and not installed.
+    """
+
+    def __init__(self, engine: Engine, wanted: WorkersWanted) -> None:
+        self._engine = engine
+        setup = partial(_set_up, engine.device, engine.default_model, engine.interval)
+        self._workers = choose_workers(setup, wanted, apart=True)
+        self.members = [Member(number) for number in range(self._workers.count)]
+        self._free = list(reversed(self.members))
+        self._changed = threading.Condition()
+
+    def start(self) -> None:
+        """Start all workers and wait until they have loaded the model.
+
+        Raises:
+            AlephError: if one cannot be set up.
+        """
+        for member in self.members:
+            member.worker = self._workers.start()
+        wait([member.worker.ready for member in self.members if member.worker])
+        for member in self.members:
+            assert member.worker is not None
+            try:
+                member.worker.ready.result()
+            except self._workers.deaths:
+                raise AlephError(
+                    "the workers die before they begin, perhaps for lack of memory: use fewer "
+                    "--workers"
+                ) from None
+
+    def stop(self) -> None:
+        """End all workers at once."""
+        for member in self.members:
+            self._dismiss(member)
+
+    def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
+        """Fill the hole of an upload by a worker, as `Engine.fill` does.
+
+        Raises:
+            AlephError: with one sentence, if it cannot be filled, or three workers died at it.
+            Cancelled: if the job was.
+        """
+        sent = _Sent(
+            (upload.folder / "image").read_bytes(),
+            (upload.folder / "mask").read_bytes(),
+            upload.format,
+            upload.pixels,
+            options,
+        )
+        for _ in range(TRIES):
+            member = self._take()
+            try:
+                return self._fill(member, sent, job)
+            except self._workers.deaths:
+                member.deaths += 1
+                self._dismiss(member)
+            finally:
+                member.jobs += 1
+                self._give_back(member)
+        raise AlephError(f"{TRIES} workers died at it, perhaps for lack of memory")
+
+    def _fill(self, member: Member, sent: _Sent, job: Job[Fill]) -> Fill:
+        if member.worker is None:
+            member.worker = self._workers.start()
+        worker = member.worker
+        self._wait(worker.ready, worker, member, job)
+        future = worker.submit(sent, lambda event: job.report(event[0], **event[1]))
+        self._wait(future, worker, member, job)
+        return _unpacked(future.result(), self._engine.inpainter)
+
+    def _wait(self, future: Future[Any], worker: Worker, member: Member, job: Job[Fill]) -> None:
+        """Wait for a worker; one that does not heed that a job was cancelled is dismissed."""
+        patience = None
+        while not future.done():
+            wait([future], _LOOKING)
+            try:
+                job.check()
+            except Cancelled:
+                if patience is None:
+                    worker.interrupt()
+                    patience = time.monotonic() + _ENDING
+                if time.monotonic() > patience:
+                    self._dismiss(member)
+                    raise
+        future.result()
+
+    def _take(self) -> Member:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._free))
+            return self._free.pop()
+
+    def _give_back(self, member: Member) -> None:
+        with self._changed:
+            self._free.append(member)
+            self._changed.notify()
+
+    @staticmethod
+    def _dismiss(member: Member) -> None:
+        """End the worker of a place; the next job there gets a new one."""
+        worker, member.worker = member.worker, None
+        if worker is not None:
+            worker.stop()
+
+
+class _Told:
+    """What a search in a worker tells and asks of its job, in the place of the job."""
+
+    def __init__(self, own: Line) -> None:
+        self._line = own
+
+    def report(self, name: str, **data: Any) -> None:  # noqa: ANN401 - JSON values
+        self._line.report((name, data))
+
+    def check(self) -> None:
+        if self._line.ended:
+            raise Cancelled("cancelled")
+
+
+def _set_up(device: str, model: str, interval: float) -> Callable[[_Sent], bytes]:
+    """Set up a worker."""
+    engine = Engine(device, model, interval)
+    engine.prepare()
+
+    def fill(sent: _Sent) -> bytes:
+        return _packed(engine.fill(sent, sent.options, _Told(line())), sent.options.model)
+
+    return fill
+
+
+def _packed(fill: Fill, model: str | None) -> bytes:
+    """Return a fill as bytes. In the place of the model, which has megabytes, is its name."""
+    from aleph.inpainter import Inpainter
+    from aleph.models.model import Model
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing: Any) -> Any:  # noqa: ANN401
+            return (type(thing).__name__, model) if isinstance(thing, Inpainter | Model) else None
+
+    inpainting = replace(fill.inpainting, _outside=replace(fill.inpainting._outside, on_piece=None))
+    stream = io.BytesIO()
+    Pickler(stream, pickle.HIGHEST_PROTOCOL).dump(replace(fill, inpainting=inpainting))
+    return stream.getvalue()
+
+
+def _unpacked(data: bytes, inpainter: Callable[[str | None], Inpainter]) -> Fill:
+    """Return a fill from a worker's bytes; its model is loaded when it is needed, to animate it."""
+
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, pid: Any) -> Any:  # noqa: ANN401
+            kind, name = pid
+            return _Later(lambda: inpainter(name) if kind == "Inpainter" else inpainter(name).model)
+
+    fill: Fill = Unpickler(io.BytesIO(data)).load()
+    return fill
+
+
+class _Later:
+    """Stands for a model that is not loaded; its methods load it when they are called."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *arguments, **named: getattr(self._load(), name)(*arguments, **named)

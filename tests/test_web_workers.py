@@ -1,0 +1,137 @@
+"""The page's searches on workers: the same answers, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+
+from aleph.inpainter import Inpainter
+from aleph.web.app import create_app
+from aleph.web.crew import Crew
+from aleph.web.engine import Engine
+from aleph.web.limits import Limits
+from aleph.workers.choose import WorkersWanted
+from aleph.workers.dispatch import Worker
+from test_web_api import FILES, HERE, HOLE, IMAGE, LONG, TestClient, submit, wait_for
+
+SHORT = {"preset": "fast", "steps": "5", "seed": "3", "candidates": "2"}
+
+
+@pytest.fixture(scope="module")
+def crew(tiny_folder: Path) -> Iterator[Crew]:
+    """Two workers, ready."""
+    made = Crew(Engine("cpu", str(tiny_folder)), WorkersWanted(2))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def alone(tiny_folder: Path) -> Inpainter:
+    """The same model in this process."""
+    return Inpainter.from_pretrained(tiny_folder, device="cpu")
+
+
+@pytest.fixture
+def client(crew: Crew, tiny_folder: Path) -> Iterator[TestClient]:
+    web = create_app(crew._engine, limits=Limits(queue=6), crew=crew)
+    with TestClient(web.app, base_url=HERE) as client:
+        yield client
+
+
+def kill(crew: Crew, jobs: int = 1) -> None:
+    """Kill the workers that are at so many jobs."""
+    busy = [member for member in crew.members if member not in crew._free]
+    assert len(busy) == jobs
+    for member in busy:
+        assert member.worker is not None
+        assert member.worker.process is not None
+        os.kill(member.worker.process, signal.SIGKILL)
+
+
+def test_a_worker_gives_the_pixels_of_the_inpainter(client: TestClient, alone: Inpainter) -> None:
+    job = submit(client, **SHORT)
+    info = wait_for(client, job, "done", "failed")
+    assert info["state"] == "done", info
+    expected = alone(IMAGE, HOLE, preset="fast", steps=5, seed=3, candidates=2)
+    for number, candidate in enumerate(expected.candidates):
+        answer = client.get(f"{job}/result?candidate={number}")
+        assert np.array_equal(np.asarray(Image.open(BytesIO(answer.content))), candidate.image)
+    assert client.get(f"{job}/animation?format=gif").content.startswith(b"GIF8")
+    lines = client.get(f"{job}/events").text.splitlines()
+    names = [line[7:] for line in lines if line.startswith("event: ")]
+    happened = [name for name in names if name != "stage"]
+    assert happened == ["queued", "running", *["step"] * 6, "done"]
+
+
+def test_what_cannot_be_filled_is_told(client: TestClient) -> None:
+    black = BytesIO()
+    Image.new("L", (24, 24)).save(black, "PNG")
+    answer = client.post("/api/v1/inpaint", files={**FILES, "mask": black.getvalue()})
+    assert answer.status_code == 422
+    assert "nothing to fill" in answer.json()["detail"]
+
+
+def test_the_job_of_a_dead_worker_is_done_again(
+    client: TestClient, crew: Crew, alone: Inpainter
+) -> None:
+    options = {**SHORT, "steps": "300"}
+    jobs = [submit(client, **options) for _ in range(2)]
+    for job in jobs:
+        wait_for(client, job, "running")
+    while len(crew._free) > 0:
+        time.sleep(0.01)
+    kill(crew, 2)
+    expected = alone(IMAGE, HOLE, preset="fast", steps=300, seed=3).image
+    for job in jobs:
+        assert wait_for(client, job, "done", "failed")["state"] == "done"
+        result = Image.open(BytesIO(client.get(f"{job}/result").content))
+        assert np.array_equal(np.asarray(result), expected)
+    text = client.get("/metrics").text
+    assert sum(member.deaths for member in crew.members) == 2
+    assert 'aleph_worker_deaths_total{worker="0"} 1.0' in text
+    assert 'aleph_worker_jobs_total{worker="1"}' in text
+    assert 'aleph_stage_seconds_total{stage="searching"}' in text
+
+
+def test_a_cancelled_job_frees_its_worker(client: TestClient, crew: Crew) -> None:
+    jobs = [submit(client, **LONG) for _ in range(2)]
+    for job in jobs:
+        wait_for(client, job, "running")
+    while len(crew._free) > 0:
+        time.sleep(0.01)
+    deaths = [member.deaths for member in crew.members]
+    for job in jobs:
+        client.delete(job)
+    last = submit(client, **SHORT)
+    assert wait_for(client, last, "done", "failed")["state"] == "done"
+    assert [member.deaths for member in crew.members] == deaths
+
+
+def test_a_job_that_kills_three_workers_fails_with_a_sentence(
+    client: TestClient, crew: Crew
+) -> None:
+    job = submit(client, **LONG)
+    for _ in range(3):
+        while len(crew._free) > 1 or (worker := _busy(crew)) is None or not worker.ready.done():
+            time.sleep(0.02)
+        time.sleep(0.2)
+        kill(crew)
+        while _busy(crew) is worker:
+            time.sleep(0.02)
+    info = wait_for(client, job, "failed")
+    assert "3 workers died" in info["error"]
+
+
+def _busy(crew: Crew) -> Worker | None:
+    return next((m.worker for m in crew.members if m not in crew._free), None)
