@@ -35,6 +35,7 @@ BENCHMARKS = {
     "unexplained": "photos.unexplained",
     "page": "serving.page",
     "load": "serving.load",
+    "cluster": "scale.cluster",
     "fuzz": "safety.fuzz",
     "kill": "safety.kill",
     "soak": "safety.soak",

@@ -1,0 +1,1 @@
+"""Folders and services on several workers and machines."""
