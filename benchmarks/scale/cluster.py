@@ -1,7 +1,7 @@
 """Several workers: throughput, killed nodes, the driver's memory, a server with workers.
 
     python -m benchmarks cluster [--photos 200] [--kills 10] [--listed 100000] [--seconds 60]
-        [--only throughput,kills,memory,serving,groups] [--doc docs/scale.md]
+        [--only throughput,kills,memory,serving,groups,training] [--doc docs/scale.md]
 
 Nodes are simulated on this machine by `ray.cluster_utils.Cluster`, one core each. The exit code is
 1 if a result differs, a job is lost, or anything but 200 and 429 is answered. `--doc` writes the
@@ -10,6 +10,7 @@ table between the comments `measured` of that document.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -26,8 +27,9 @@ from benchmarks.options import options_parser, words
 from benchmarks.scale.folder import kill_nodes, measure_throughput, watch_driver
 from benchmarks.scale.nodes import write_photos
 from benchmarks.scale.service import serve
+from benchmarks.scale.training import kill_a_rank
 
-PARTS = "throughput,kills,memory,serving,groups"
+PARTS = "throughput,kills,memory,serving,groups,training"
 
 
 class Report:
@@ -108,40 +110,70 @@ def tell_groups(report: Report, count: int, model: str, preset: str, folder: Pat
     )
 
 
+def tell_kills(report: Report, photos: int, kills: int, how: tuple[str, str], seed: int) -> None:
+    """Kill nodes and compare the files."""
+    exact = kill_nodes(photos, kills, *how, seed)
+    what = f"runs over {photos} photos with a node killed, the same files as by one worker"
+    report.add(what, f"{exact} of {kills}")
+    report.wrong += ["a run with a killed node left other files"] * (exact < kills)
+
+
+def tell_memory(report: Report, listed: int) -> None:
+    """Watch the driver."""
+    sizes = watch_driver(listed)
+    what = f"the driver's memory over {listed:,} photos: after 10 %, 50 %, 100 %"
+    report.add(
+        what, ", ".join(f"{sizes[len(sizes) * i // 100 - 1]:.0f} MiB" for i in (10, 50, 100))
+    )
+
+
+def tell_training(report: Report) -> None:
+    """Kill a rank, go on, and compare the weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        same = kill_a_rank(Path(folder))
+    what = "training on two nodes, a rank killed, gone on with: the same weights as without"
+    report.add(what, "yes" if same else "no")
+    report.wrong += ["a run that was gone on with has other weights"] * (not same)
+
+
 def main() -> None:
     """Measure, and fail where something was lost."""
-    parser = options_parser(__doc__, data=False, model="faces-128", preset="balanced", seed=0)
-    parser.add_argument("--photos", type=int, default=200, help="photos to fill (200)")
-    parser.add_argument("--rounds", type=int, default=4, help="parts that these are filled in (4)")
-    parser.add_argument("--kills", type=int, default=10, help="nodes to kill (10)")
-    parser.add_argument("--killed-photos", type=int, default=24, help="photos of such a run (24)")
-    parser.add_argument("--listed", type=int, default=100_000, help="photos to list (100000)")
-    parser.add_argument("--clients", type=int, default=16, help="that ask at once (16)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="for which they ask (60)")
-    parser.add_argument("--grouped", type=int, default=16, help="photos of a group (16)")
-    parser.add_argument("--only", default=PARTS, help=f"comma-separated parts ({PARTS})")
-    parser.add_argument("--doc", type=Path, help="document to write the table to")
-    options = parser.parse_args()
-    report, parts = Report(), words(options.only)
-    how = options.model, options.preset
+    options = _options()
+    report, parts, how = Report(), words(options.only), (options.model, options.preset)
     if "throughput" in parts:
         tell_throughput(report, options.photos, options.rounds, *how)
     if "kills" in parts:
-        exact = kill_nodes(options.killed_photos, options.kills, *how, options.seed)
-        report.add("runs with a node killed, the same files as by one worker",
-                   f"{exact} of {options.kills}")  # fmt: skip
-        report.wrong += ["a run with a killed node left other files"] * (exact < options.kills)
+        tell_kills(report, options.killed_photos, options.kills, how, options.seed)
     if "memory" in parts:
-        sizes = watch_driver(options.listed)
-        report.add(f"the driver's memory over {options.listed:,} photos: after 10 %, 50 %, 100 %",
-                   ", ".join(f"{sizes[i]:.0f} MiB" for i in (9, 49, 99)))  # fmt: skip
+        tell_memory(report, options.listed)
     if "serving" in parts:
         tell_serving(report, options.clients, options.seconds)
     if "groups" in parts:
         with tempfile.TemporaryDirectory() as folder:
             tell_groups(report, options.grouped, *how, Path(folder))
+    if "training" in parts:
+        tell_training(report)
     if options.doc:
         replace_section(options.doc, "measured", report.table())
     for sentence in report.wrong:
         print(sentence, file=sys.stderr)
     sys.exit(bool(report.wrong))
+
+
+def _options() -> argparse.Namespace:
+    parser = options_parser(__doc__, data=False, model="faces-128", preset="balanced", seed=0)
+    numbers = {
+        "photos": (200, "photos to fill"),
+        "rounds": (4, "parts that these are filled in"),
+        "kills": (10, "nodes to kill"),
+        "killed-photos": (24, "photos of such a run"),
+        "listed": (100_000, "photos to list"),
+        "clients": (16, "that ask at once"),
+        "seconds": (60, "for which they ask"),
+        "grouped": (16, "photos of a group"),
+    }
+    for name, (usual, text) in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=usual, help=f"{text} ({usual})")
+    parser.add_argument("--only", default=PARTS, help=f"comma-separated parts ({PARTS})")
+    parser.add_argument("--doc", type=Path, help="document to write the table to")
+    return parser.parse_args()
