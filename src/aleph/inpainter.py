@@ -293,7 +293,7 @@ class Inpainter:
             device=str(self.model.device), precision=self.model.precision
         )
 
-    def _refine_outside(self, image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+    def refine_outside(self, image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
         """Refine what no frame covers; the refiner is loaded when it is first needed."""
         return self._surroundings.refine(image, hole, guess, kappa)
 
@@ -334,7 +334,7 @@ class Inpainter:
         count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
-        outside = job.outside(order, judged, self._refine_outside)
+        outside = job.outside(order, judged, self.refine_outside)
         images = compose(
             job.photo.pixels,
             job.hole,

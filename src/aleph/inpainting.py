@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,6 +170,25 @@ class Inpainting:
             outside=replace(self._outside, filled=self.image, on_piece=None),
         )[0]
 
+    def without_model(self) -> Self:
+        """Return the same without its model, of megabytes, as it can go to another process.
+
+        Until `with_model` gives it one, it can neither be animated nor blended anew.
+        """
+        outside = replace(self._outside, refine=None, on_piece=None)
+        refine = None if self._refine is None else _is_away
+        return replace(self, _refine=refine, _outside=outside)
+
+    def with_model(self, refine: Refine, refine_outside: Refine) -> Self:
+        """Return the same with a model.
+
+        Args:
+            refine: As of `Model`; used if its own model had a refiner.
+            refine_outside: As of `Inpainter`.
+        """
+        outside = replace(self._outside, refine=refine_outside)
+        return replace(self, _refine=self._refine and refine, _outside=outside)
+
     def _composed(self, generated: Sequence[Sequence[Floats]]) -> list[Pixels]:
         """Compose fills as the view shows them."""
         view, outside = self._view, self._outside
@@ -313,6 +332,11 @@ class Inpainting:
         with replacing(path) as temporary:
             text = json.dumps(self.report(), indent=2, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _is_away(image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+    """Stand for the refiner of a result that is without its model."""
+    raise InputError("this result is without its model: give it one (with_model)")
 
 
 def candidate_paths(best: Path, count: int) -> list[Path]:

@@ -8,8 +8,6 @@ is done again by another.
 from __future__ import annotations
 
 import contextlib
-import io
-import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -17,10 +15,12 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
+from aleph.arrays import Floats, Hole, Pixels
+from aleph.blending.refine import Refine
 from aleph.errors import AlephError
 from aleph.photo.photo import Photo
 from aleph.web.engine import Engine, Fill
@@ -30,9 +30,6 @@ from aleph.web.uploads import Upload, read_image, read_mask
 from aleph.workers.choose import WorkersWanted, choose_workers
 from aleph.workers.dispatch import TRIES, Worker
 from aleph.workers.line import Line, line
-
-if TYPE_CHECKING:
-    from aleph.inpainter import Inpainter
 
 _LOOKING = 0.1
 """Seconds between two looks whether a job was cancelled."""
@@ -172,7 +169,15 @@ class Crew:
         self._wait(worker.ready, worker, member, job)
         future = worker.submit(sent, lambda event: job.report(event[0], **event[1]))
         self._wait(future, worker, member, job)
-        return _unpacked(future.result(), self._engine.inpainter)
+        return self._with_model(future.result(), sent.options.model)
+
+    def _with_model(self, fill: Fill, name: str | None) -> Fill:
+        """Give a fill the model, which has not come with it; it is loaded when it is needed."""
+        load = self._engine.inpainter
+        inpainting = fill.inpainting.with_model(
+            _later(lambda: load(name).model.refine), _later(lambda: load(name).refine_outside)
+        )
+        return replace(fill, inpainting=inpainting)
 
     def _wait(self, future: Future[Any], worker: Worker, member: Member, job: Job[Fill]) -> None:
         """Wait for a worker; one that does not heed that a job was cancelled is dismissed."""
@@ -222,51 +227,22 @@ class _Told:
             raise Cancelled("cancelled")
 
 
-def _set_up(device: str, model: str, interval: float) -> Callable[[_Sent], bytes]:
+def _set_up(device: str, model: str, interval: float) -> Callable[[_Sent], Fill]:
     """Set up a worker."""
     engine = Engine(device, model, interval)
     engine.prepare()
 
-    def fill(sent: _Sent) -> bytes:
-        return _packed(engine.fill(sent, sent.options, _Told(line())), sent.options.model)
+    def fill(sent: _Sent) -> Fill:
+        filled = engine.fill(sent, sent.options, _Told(line()))
+        return replace(filled, inpainting=filled.inpainting.without_model())
 
     return fill
 
 
-def _packed(fill: Fill, model: str | None) -> bytes:
-    """Return a fill as bytes. In the place of the model, which has megabytes, is its name."""
-    from aleph.inpainter import Inpainter
-    from aleph.models.model import Model
+def _later(method: Callable[[], Refine]) -> Refine:
+    """Return a method of a model that is loaded when the method is called."""
 
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, thing: Any) -> Any:  # noqa: ANN401
-            return (type(thing).__name__, model) if isinstance(thing, Inpainter | Model) else None
+    def refine(image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+        return method()(image, hole, guess, kappa)
 
-    inpainting = replace(fill.inpainting, _outside=replace(fill.inpainting._outside, on_piece=None))
-    stream = io.BytesIO()
-    Pickler(stream, pickle.HIGHEST_PROTOCOL).dump(replace(fill, inpainting=inpainting))
-    return stream.getvalue()
-
-
-def _unpacked(data: bytes, inpainter: Callable[[str | None], Inpainter]) -> Fill:
-    """Return a fill from a worker's bytes; its model is loaded when it is needed, to animate it."""
-
-    class Unpickler(pickle.Unpickler):
-        def persistent_load(self, pid: Any) -> Any:  # noqa: ANN401
-            kind, name = pid
-            return _Later(lambda: inpainter(name) if kind == "Inpainter" else inpainter(name).model)
-
-    fill: Fill = Unpickler(io.BytesIO(data)).load()
-    return fill
-
-
-class _Later:
-    """Stands for a model that is not loaded; its methods load it when they are called."""
-
-    def __init__(self, load: Callable[[], Any]) -> None:
-        self._load = load
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *arguments, **named: getattr(self._load(), name)(*arguments, **named)
+    return refine
