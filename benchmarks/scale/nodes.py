@@ -50,9 +50,8 @@ class Nodes:
         return str(self._cluster.address)
 
     def kill(self) -> None:
-        """Kill the first node at once (SIGKILL), and let a new one take its place."""
+        """Kill the first node at once (SIGKILL)."""
         self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
-        self._nodes.append(self._cluster.add_node(num_cpus=1, wait=False))
 
     def stop(self) -> None:
         """End all nodes."""

@@ -69,7 +69,7 @@ class Member:
 
     Attributes:
         name: Number of the place, from 0.
-        worker: Who holds it now; None after a death.
+        worker: Who holds it now; None before the start and after the end.
         jobs: Jobs that were done there.
         deaths: Workers that died there.
     """
@@ -119,7 +119,7 @@ class Crew:
             AlephError: if one cannot be set up.
         """
         for member in self.members:
-            member.worker = self._workers.start()
+            self._hire(member)
         wait([member.worker.ready for member in self.members if member.worker])
         for member in self.members:
             assert member.worker is not None
@@ -134,7 +134,9 @@ class Crew:
     def stop(self) -> None:
         """End all workers at once."""
         for member in self.members:
-            self._dismiss(member)
+            worker, member.worker = member.worker, None
+            if worker is not None:
+                worker.stop()
 
     def fill(self, upload: Upload, options: FillOptions, job: Job[Fill]) -> Fill:
         """Fill the hole of an upload by a worker, as `Engine.fill` does.
@@ -151,24 +153,23 @@ class Crew:
             options,
         )
         for _ in range(TRIES):
-            member = self._take()
+            member = self._take(job)
             try:
                 return self._fill(member, sent, job)
             except self._workers.deaths:
                 member.deaths += 1
-                self._dismiss(member)
+                self._hire(member)
             finally:
                 member.jobs += 1
                 self._give_back(member)
         raise AlephError(f"{TRIES} workers died at it, perhaps for lack of memory")
 
     def _fill(self, member: Member, sent: _Sent, job: Job[Fill]) -> Fill:
-        if member.worker is None:
-            member.worker = self._workers.start()
         worker = member.worker
-        self._wait(worker.ready, worker, member, job)
+        assert worker is not None
+        worker.ready.result()
         future = worker.submit(sent, lambda event: job.report(event[0], **event[1]))
-        self._wait(future, worker, member, job)
+        self._wait(future, member, job)
         return self._with_model(future.result(), sent.options.model)
 
     def _with_model(self, fill: Fill, name: str | None) -> Fill:
@@ -179,9 +180,11 @@ class Crew:
         )
         return replace(fill, inpainting=inpainting)
 
-    def _wait(self, future: Future[Any], worker: Worker, member: Member, job: Job[Fill]) -> None:
-        """Wait for a worker; one that does not heed that a job was cancelled is dismissed."""
+    def _wait(self, future: Future[Any], member: Member, job: Job[Fill]) -> None:
+        """Wait for a worker; one that does not heed that a job was cancelled is replaced."""
         patience = None
+        worker = member.worker
+        assert worker is not None
         while not future.done():
             wait([future], _LOOKING)
             try:
@@ -191,26 +194,35 @@ class Crew:
                     worker.interrupt()
                     patience = time.monotonic() + _ENDING
                 if time.monotonic() > patience:
-                    self._dismiss(member)
+                    self._hire(member)
                     raise
         future.result()
 
-    def _take(self) -> Member:
+    def _take(self, job: Job[Fill]) -> Member:
+        """Take a worker that is ready: those that are being replaced are not waited for.
+
+        Raises:
+            Cancelled: if the job was, meanwhile.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._free))
-            return self._free.pop()
+            while True:
+                for member in self._free:
+                    if member.worker is not None and member.worker.ready.done():
+                        self._free.remove(member)
+                        return member
+                self._changed.wait(_LOOKING)
+                job.check()
 
     def _give_back(self, member: Member) -> None:
         with self._changed:
             self._free.append(member)
             self._changed.notify()
 
-    @staticmethod
-    def _dismiss(member: Member) -> None:
-        """End the worker of a place; the next job there gets a new one."""
-        worker, member.worker = member.worker, None
-        if worker is not None:
-            worker.stop()
+    def _hire(self, member: Member) -> None:
+        """Start a worker for a place; the one that held it is ended."""
+        if member.worker is not None:
+            member.worker.stop()
+        member.worker = self._workers.start()
 
 
 class _Told:
