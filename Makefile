@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo test lint audit sbom docs clean
 
 install: $(STAMP)
 
@@ -25,6 +25,14 @@ lint: install
 	$(BIN)/ruff format --check src tests benchmarks website plugins
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --severity-level medium --skip B104 src
+
+audit: install
+	$(BIN)/pip-audit --local --skip-editable
+
+sbom: install
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-file dist/aleph.cdx.json
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -39,6 +39,7 @@ BENCHMARKS = {
     "fuzz": "safety.fuzz",
     "kill": "safety.kill",
     "soak": "safety.soak",
+    "determinism": "safety.determinism",
 }
 """Modules by the names of their benchmarks."""
 

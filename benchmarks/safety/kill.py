@@ -124,7 +124,7 @@ class Bench:
                 faults.append("a process of its own is still there")
             tally.temporaries += bool(self._left())
             if number != signal.SIGKILL and self._left():
-                faults.append("temporary files were left")
+                faults.append(f"temporary files were left: {', '.join(self._left())}")
             faults += self.go_on(subject, wanted)
             tally.faults += [f"after {moment:.2f} s: {fault}" for fault in faults]
         return tally
@@ -194,8 +194,10 @@ class Bench:
             tally.faults += faults + self.go_on(subject, wanted)
         return tally
 
-    def _left(self) -> list[Path]:
-        return [*left_temporaries(self.folder / "out"), *(self.folder / "tmp").iterdir()]
+    def _left(self) -> list[str]:
+        """Return the temporary files that were left; torch's compiler makes an empty folder."""
+        left = [*left_temporaries(self.folder / "out"), *(self.folder / "tmp").iterdir()]
+        return [path.name for path in left if not path.name.startswith("torchinductor_")]
 
     def _found(
         self,

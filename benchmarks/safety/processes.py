@@ -135,6 +135,8 @@ def _command(words: list[str], folder: str, logs: list[str], ready: Connection) 
         os.dup2(file, handle)
         os.close(file)
     os.environ["TMPDIR"] = tempfile.tempdir = f"{folder}/tmp"
+    # Ignored where the benchmark runs in the background of a shell, and handed down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["aleph", *words]
     from aleph.cli.app import main
 

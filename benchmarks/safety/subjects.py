@@ -130,13 +130,20 @@ def facts(folder: Path) -> Facts:
 
 
 def is_temporary(path: Path) -> bool:
-    """Return whether a file, or the folder that it lies in, is one of aleph's temporary ones."""
-    return any(part.startswith(".aleph-") for part in path.parts)
+    """Return whether a file, or the folder that it lies in, is a temporary one.
+
+    Those of aleph begin with `.aleph-`, those of safetensors with `.tmp`.
+    """
+    return any(part.startswith((".aleph-", ".tmp")) for part in path.parts)
 
 
 def left_temporaries(folder: Path) -> list[Path]:
     """Return the temporary files and folders that were left behind."""
-    return [path for path in folder.rglob(".aleph-*") if not is_temporary(path.parent)]
+    return [
+        path
+        for path in folder.rglob(".*")
+        if is_temporary(path.relative_to(folder)) and path.name.startswith((".aleph-", ".tmp"))
+    ]
 
 
 def _fact(path: Path) -> str:
