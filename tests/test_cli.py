@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from aleph import __version__
 from aleph.cli.options import field_help
+from aleph.errors import InputError
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
 from aleph.models.config import ModelConfig
@@ -586,3 +587,17 @@ def test_a_signal_stops_with_a_word_and_leaves_nothing_half_written(
     assert (outcome.code, outcome.out, outcome.err) == (code, "", "aleph: stopped\n")
     assert contents(scene) == before
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_signal_that_a_library_takes_for_an_error_still_stops(
+    call_cli: RunCli, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misled(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException:
+            raise InputError("the file is damaged") from None
+
+    monkeypatch.setattr("aleph.inpainter.load_model", misled)
+    outcome = call_cli("inpaint", "image.png", "-m", "mask.png", "-o", "a.png", "--model", "model")
+    assert (outcome.code, outcome.err) == (143, "aleph: stopped\n")

@@ -66,15 +66,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     # Of a length of its own: the target's name may be as long as the file system allows.
     mark = "-".join(filter(None, [_owner.get(), secrets.token_hex(8)]))
     temporary = target.with_name(f"{_TEMPORARY}{mark}{target.suffix[-32:]}")
-    try:
+    try:  # from here on: a signal may come between any two lines
         # Not by tempfile: its files are private. This one has the mode of any new file, which the
         # system makes of 0666 and the process's umask.
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         mode = os.fstat(handle).st_mode
         os.close(handle)
-    except OSError as error:
-        raise OutputError(f"cannot write '{target}': {error.strerror}") from None
-    try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

@@ -45,8 +45,12 @@ class _Stopped(BaseException):
 
 
 @contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Raise `_Stopped` on SIGINT and SIGTERM; a second one ends the program as it stands."""
+def _stopped_by_signals(received: list[int]) -> Iterator[None]:
+    """Raise `_Stopped` on SIGINT and SIGTERM; a second one ends the program as it stands.
+
+    Args:
+        received: Gets the number of a signal that comes.
+    """
     numbers = [signal.SIGINT, signal.SIGTERM]
     # What the shell had ignored (in scripts: of what runs in the background) stays ignored.
     numbers = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)]
@@ -55,6 +59,7 @@ def _stopped_by_signals() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
+        received.append(number)
         raise _Stopped(number)
 
     before = [signal.signal(number, stop) for number in numbers]
@@ -67,12 +72,14 @@ def _stopped_by_signals() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; an error that a user can cause is one sentence and exit code 2."""
+    received: list[int] = []
     try:
-        with _stopped_by_signals():
+        with _stopped_by_signals(received):
             app()
     except AlephError as error:
-        typer.echo(f"aleph: {error}", err=True)
-        sys.exit(2)
+        # A library may take the signal for an error of its own, such as a damaged file.
+        typer.echo(f"aleph: {'stopped' if received else error}", err=True)
+        sys.exit(128 + received[0] if received else 2)
     except _Stopped as stopped:
         typer.echo("aleph: stopped", err=True)
         sys.exit(stopped.code)
