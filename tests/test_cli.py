@@ -589,14 +589,15 @@ def test_a_signal_stops_with_a_word_and_leaves_nothing_half_written(
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@pytest.mark.parametrize("error", [InputError("the file is damaged"), ValueError("no shape")])
 def test_a_signal_that_a_library_takes_for_an_error_still_stops(
-    call_cli: RunCli, scene: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, call_cli: RunCli, scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def misled(*_: object, **__: object) -> None:
         try:
             signal.raise_signal(signal.SIGTERM)
         except BaseException:
-            raise InputError("the file is damaged") from None
+            raise error from None
 
     monkeypatch.setattr("aleph.inpainter.load_model", misled)
     outcome = call_cli("inpaint", "image.png", "-m", "mask.png", "-o", "a.png", "--model", "model")

@@ -76,10 +76,6 @@ def main() -> None:
     try:
         with _stopped_by_signals(received):
             app()
-    except AlephError as error:
-        # A library may take the signal for an error of its own, such as a damaged file.
-        typer.echo(f"aleph: {'stopped' if received else error}", err=True)
-        sys.exit(128 + received[0] if received else 2)
     except _Stopped as stopped:
         typer.echo("aleph: stopped", err=True)
         sys.exit(stopped.code)
@@ -87,6 +83,14 @@ def main() -> None:
         # Whoever read our output has gone; say nothing more, not even while closing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        if received:  # a library took the signal for an error of its own, as of a damaged file
+            typer.echo("aleph: stopped", err=True)
+            sys.exit(128 + received[0])
+        if not isinstance(error, AlephError):
+            raise
+        typer.echo(f"aleph: {error}", err=True)
+        sys.exit(2)
 
 
 def _version(wanted: bool) -> None:
