@@ -9,6 +9,7 @@ import torch
 
 from aleph.evaluation.markdown import paragraph, section, table
 from benchmarks.document import made_by
+from benchmarks.speed.lama import LAMA
 from benchmarks.speed.measure import Case, Measured, Timing
 
 YEH = "yeh2017"
@@ -150,10 +151,31 @@ def _resolutions(measured: Measured) -> str:
     text = paragraph(
         f"One image, fp32, seconds. Images larger than the model's {_own_side(measured)} pixels "
         "are searched at that size: only scaling and blending take longer, while a classical fill "
-        f"works on every missing pixel. {_growth(searched, small)}"
+        f"works on every missing pixel. {_growth(searched, small)}{_beside_lama(searched)}"
     )
     head = ("side in pixels", "model", *methods)
     return section("By resolution", text, table(head, rows))
+
+
+def _beside_lama(searched: dict[tuple[str, int], tuple[Case, Timing]]) -> str:
+    """Return how many times as long LaMa's network takes, a sentence for each preset."""
+    sides = [side for method, side in searched if method == LAMA]
+    if not sides:
+        return " LaMa's network was not measured: `spandrel` was not installed."
+    at = ", ".join(str(side) for side in sides)
+    sentences = []
+    for preset in ("fast", "balanced"):
+        ratios = [
+            searched[LAMA, side][1].seconds[1] / searched[preset, side][1].seconds[1]
+            for side in sides
+        ]
+        sentences.append(
+            f"{', '.join(f'{ratio:.1f}' for ratio in ratios)} times as long as `{preset}`"
+        )
+    return (
+        f" LaMa's network with random weights (Suvorov et al. 2022, as `spandrel` builds it) takes "
+        f"{' and '.join(sentences)} at {at} pixels."
+    )
 
 
 def _own_side(measured: Measured) -> int:

@@ -18,6 +18,7 @@ from aleph.arrays import Hole, Pixels
 from aleph.evaluation.classical import CLASSICAL, classical_fill
 from aleph.inpainter import Inpainter
 from aleph.presets import resolve_settings
+from benchmarks.speed.lama import LAMA, lama_fill, lama_network
 
 SHORT = 20
 """Most steps that are run of a search from one start; longer ones are extrapolated linearly."""
@@ -28,7 +29,7 @@ class Case:
     """One way of filling a batch of images.
 
     Attributes:
-        method: A preset, a classical fill, or `nothing`: only loading the model.
+        method: A preset, a classical fill, `lama`, or `nothing`: only loading the model.
         model: Name of the model, where one is used.
         batch: Images filled together.
         side: Side of the images in pixels.
@@ -44,7 +45,7 @@ class Case:
     @property
     def searches(self) -> bool:
         """Whether a model is used."""
-        return self.method not in CLASSICAL
+        return self.method not in (*CLASSICAL, LAMA)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,10 @@ def measure(case: Case, images: list[Pixels], holes: list[Hole], most: int, repe
     if case.method == "nothing":
         load(case)
         return Timing((0.0, 0.0, 0.0), 0.0, peak_megabytes())
+    if case.method == LAMA:
+        network = lama_network()
+        seconds = timed(lambda: lama_fill(network, images, holes), repeats)
+        return Timing(spread([s / case.batch for s in seconds]), 0.0, peak_megabytes())
     if not case.searches:
         seconds = timed(lambda: fill_classically(case.method, images, holes), repeats)
         return Timing(spread([s / case.batch for s in seconds]), 0.0, peak_megabytes())

@@ -2,11 +2,12 @@
 
     python -m benchmarks speed IMAGES... [--doc docs/speed.md] [--repeats 3]
 
-measures aleph's presets, Yeh's procedure with the same generator and the classical fills: seconds
-per image at batch 1, 16 and 64 with their spread over repeats, the ratio to Yeh's procedure, peak
-memory, how time grows with resolution and with batch, which share of the machine's own convolution
-rate a search reaches, and which operations take its time. It prints Markdown, and writes it to
-`--doc`. Every case runs in a process of its own, one after the other.
+measures aleph's presets, Yeh's procedure with the same generator, the classical fills and, where
+`spandrel` is installed, LaMa's network: seconds per image at batch 1, 16 and 64 with their spread
+over repeats, the ratio to Yeh's procedure, peak memory, how time grows with resolution and with
+batch, which share of the machine's own convolution rate a search reaches, and which operations take
+its time. It prints Markdown, and writes it to `--doc`. Every case runs in a process of its own, one
+after the other.
 
 Searches of many steps are timed with 0 steps and with a few, and extrapolated linearly, because
 every step costs the same.
@@ -33,6 +34,7 @@ from aleph.progress import Reporter
 from benchmarks.document import command_text, write_document
 from benchmarks.options import options_parser, words
 from benchmarks.speed.document import document
+from benchmarks.speed.lama import LAMA, lama_available
 from benchmarks.speed.measure import (
     Case,
     Measured,
@@ -45,6 +47,9 @@ from benchmarks.speed.measure import (
 )
 
 PRESETS: tuple[str, ...] = get_args(Preset)
+
+LAMA_SIDE = 512
+"""Side of the largest picture that LaMa's network is given: its memory grows with it."""
 
 SLOW_FILL_SIDE = 128
 """Side of the largest picture that the biharmonic fill, which solves one large system, is given."""
@@ -72,6 +77,8 @@ def cases(small: str, large: str, batches: Sequence[int], sides: Sequence[int]) 
             for method in CLASSICAL
             if method != "biharmonic" or side <= SLOW_FILL_SIDE
         ]
+        if lama_available() and side <= LAMA_SIDE:
+            listed.append(Case(LAMA, "", 1, side))
     middle = sorted(batches)[len(batches) // 2]
     listed += [Case("balanced", large, middle, higher, p) for p in get_args(Precision)]
     return list(dict.fromkeys(listed))
