@@ -169,10 +169,13 @@ class _Process:
     def stop(self) -> None:
         """Kill the process: what it was doing may take minutes."""
         children = list((getattr(self._executor, "_processes", None) or {}).values())
+        manager = getattr(self._executor, "_executor_manager_thread", None)
         self._executor.shutdown(wait=False, cancel_futures=True)
         for child in children:
             child.kill()
             child.join()
+        if manager is not None:  # at its end it closes pipes that the interpreter's end writes to
+            manager.join(timeout=5.0)
 
     def _listen(self) -> None:
         """Hear what the tasks say, until the process ends."""
