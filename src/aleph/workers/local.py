@@ -128,8 +128,12 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._executor = ProcessPoolExecutor(1, context, _connect, (theirs,))
-        with _interrupts_held():
-            self.ready = self._executor.submit(_begin, setup, threads)
+        try:
+            with _interrupts_held():
+                self.ready = self._executor.submit(_begin, setup, threads)
+        except BaseException:  # a signal that was held back: nobody else knows of the process
+            self.stop()
+            raise
         theirs.close()  # so that the pipe ends with the process
         self._number = 0
         self._heard = threading.Condition()
