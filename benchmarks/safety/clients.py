@@ -217,9 +217,7 @@ class Client:
             for part in np.array_split(np.frombuffer(data, np.uint8), 8):
                 connection.sendall(part.tobytes())
                 time.sleep(float(self.rng.uniform(0.2, 1.5)))
-            connection.settimeout(120)
-            status = int(connection.recv(4096).split(b" ")[1])
-        self.answers.statuses["dawdle"][status] += 1
+            status = self._answered("dawdle", connection, 120)
         if status != 200:
             self.answers.fault(f"dawdle: {status}")
 
@@ -247,11 +245,16 @@ class Client:
         head = f"POST {PREFIX}/display HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {10**12}"
         with self._connected() as connection:
             connection.sendall(f"{head}\r\n\r\n".encode())
-            connection.settimeout(60)
-            status = int(connection.recv(4096).split(b" ")[1])
-        self.answers.statuses["pry"][status] += 1
+            status = self._answered("pry", connection, 60)
         if status != 413:
             self.answers.fault(f"pry: {status} for a terabyte")
+
+    def _answered(self, act: str, connection: socket.socket, seconds: float) -> int:
+        """Wait for the status of what was sent by hand, and count it."""
+        connection.settimeout(seconds)
+        status = int(connection.recv(4096).split(b" ")[1])
+        self.answers.statuses[act][status] += 1
+        return status
 
     def look_around(self) -> None:
         """Ask for what everybody may: the page, the models, a sample, weights, health."""

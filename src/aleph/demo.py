@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aleph.errors import OutputError
+from aleph.files import make_folder
 from aleph.inpainter import Inpainter
 from aleph.masks.read import AUTO
 from aleph.photo.pixels import write_image
@@ -60,10 +60,7 @@ def run_demo(
         ModelError: if the model cannot be loaded.
     """
     folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{folder}': {error.strerror}") from None
+    make_folder(folder)
     before = old_print(portrait(), seed)
     damaged = paper_through(before, cracks(before.shape[:2], seed))
     inpainter = Inpainter.from_pretrained(model)

@@ -102,6 +102,18 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write '{target}': '{target.parent}' is not writable")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, if it is not there.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{folder}': {error.strerror}") from None
+
+
 def check_apart(outputs: Sequence[Path], inputs: Sequence[object]) -> None:
     """Refuse outputs that are inputs too, under whatever name, and two outputs in one place.
 

@@ -20,7 +20,7 @@ from aleph.blending.compose import Outside, compose
 from aleph.blending.refine import Refine
 from aleph.blending.surroundings import OnPiece
 from aleph.blending.texture import texture_available
-from aleph.config import Arithmetic, OutsideFill, check_choice, check_whole
+from aleph.config import Arithmetic, OutsideFill
 from aleph.damage.auto import read_damaged_photo
 from aleph.errors import FrameWarning, InputError, warn
 from aleph.frames.detect import Detection, Finder, load_finder
@@ -37,7 +37,7 @@ from aleph.photo.photo import Photo, PhotoLike
 from aleph.photo.tensors import to_tensor
 from aleph.photo.tone import ToneCurve, measure_tone_curve
 from aleph.presets import Settings, resolve_settings, step_size_note
-from aleph.pretrained import Pretrained
+from aleph.pretrained import Pretrained, check_call
 from aleph.search.adaptation import OnAdapt, adapt, fade
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
@@ -224,11 +224,11 @@ class Inpainter:
         kind, refined = self.model.config.kind, self.model.refiner is not None
         settings = resolve_settings(preset, kind, refined=refined, **overrides)
         seeds = _seeds(len(images), seed, seeds)
-        _check_call(len(images), len(masks), seeds, candidates)
+        _check_counts(len(images), len(masks), len(seeds))
+        check_call(candidates, seeds, outside)
         request = read_request(frame, eyes)
-        note = step_size_note(preset, kind, settings)
-        order = _Order(preset, settings, note, candidates, grain, outside, record, on_step,
-                       on_frames, on_piece, on_adapt)  # fmt: skip
+        order = _Order(preset, settings, step_size_note(preset, kind, settings), candidates,
+                       grain, outside, record, on_step, on_frames, on_piece, on_adapt)  # fmt: skip
         jobs = [
             self._read(number, image, mask, seed, request, extend)
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
@@ -492,9 +492,6 @@ class _Order:
     on_piece: OnPiece | None
     on_adapt: OnAdapt | None
 
-    def __post_init__(self) -> None:
-        check_choice("fill of what no frame covers", self.outside, OutsideFill)
-
     @property
     def starts(self) -> int:
         """Starts of every frame."""
@@ -573,14 +570,11 @@ def _seeds(images: int, seed: int | None, seeds: Sequence[int] | None) -> list[i
     return list(seeds)
 
 
-def _check_call(images: int, masks: int, seeds: Sequence[int], candidates: int) -> None:
+def _check_counts(images: int, masks: int, seeds: int) -> None:
     if images != masks:
         raise InputError(f"{images} images but {masks} masks: give one mask per image")
-    if len(seeds) != images:
-        raise InputError(f"{images} images but {len(seeds)} seeds: give one seed per image")
-    for seed in seeds:
-        check_whole("seed", seed, 0, 2**63 - 1)
-    check_whole("candidates", candidates, 1, 64)
+    if seeds != images:
+        raise InputError(f"{images} images but {seeds} seeds: give one seed per image")
 
 
 def inpaint(

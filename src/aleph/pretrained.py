@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,18 @@ from aleph.presets import resolve_settings
 
 if TYPE_CHECKING:
     from aleph.inpainter import Inpainter
+
+
+def check_call(candidates: int, seeds: Sequence[int], outside: str) -> None:
+    """Refuse what a call asks for besides its settings and frames.
+
+    Raises:
+        InputError: naming the first value that is out of bounds.
+    """
+    for seed in seeds:
+        check_whole("seed", seed, 0, 2**63 - 1)
+    check_whole("candidates", candidates, 1, 64)
+    check_choice("fill of what no frame covers", outside, OutsideFill)
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,4 @@ class Pretrained:
         config = read_config(find_model(self.name_or_path))
         resolve_settings(preset, config.kind, refined=config.refiner_width > 0, **overrides)
         read_request(frame, eyes)
-        check_choice("fill of what no frame covers", outside, OutsideFill)
-        check_whole("candidates", candidates, 1, 64)
-        check_whole("seed", seed, 0, 2**63 - 1)
+        check_call(candidates, [seed], outside)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,17 +16,8 @@ from aleph.errors import InputError
 
 if TYPE_CHECKING:
     from aleph.folders import OnPhoto, OnProgress, PhotoOutcome
+    from aleph.folders.run import Collected
     from aleph.workers.choose import WorkersWanted
-
-
-class Collected(Protocol):
-    """An outcome with the names of all photos, which --json prints; a dataclass."""
-
-    def add(self, photo: PhotoOutcome) -> None:
-        """Enter what became of a photo."""
-
-    def sort(self) -> None:
-        """Sort by name."""
 
 
 def is_folder(place: str) -> bool:
@@ -84,8 +75,10 @@ class FolderShow:
     def end(self, line: str, outcome: Collected) -> None:
         """Print the end; exit with 1 if a photo failed."""
         if self.as_json:
-            outcome.sort()
-            typer.echo(json.dumps(dataclasses.asdict(outcome)))  # type: ignore[call-overload]
+            from aleph.folders.run import sort_by_name
+
+            sort_by_name(outcome)
+            typer.echo(json.dumps(dataclasses.asdict(outcome)))
         elif not self.quiet:
             typer.echo(line)
         if self.counts["failed"]:

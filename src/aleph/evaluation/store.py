@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from aleph import __version__
-from aleph.errors import InputError, ModelError, OutputError
+from aleph.errors import InputError, ModelError
 from aleph.evaluation.inputs import Inputs, holes_of
 from aleph.evaluation.plan import EvaluationPlan, Setting, mask_label
-from aleph.files import check_outside, replacing
+from aleph.files import check_outside, make_folder, replacing
 from aleph.models.folder import WEIGHTS, read_config
 from aleph.models.zoo import find_model
 
@@ -43,10 +43,7 @@ def open_folder(plan: EvaluationPlan, inputs: Inputs, out: str | os.PathLike[str
     """
     folder = Path(out)
     check_outside(folder, plan.data)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{folder}': {error.strerror}") from None
+    make_folder(folder)
     identity = {
         "format": FORMAT,
         "plan": plan.to_dict(),

@@ -18,6 +18,7 @@ from aleph.folders.run import (
     PhotoTask,
     careful,
     check_places,
+    sort_by_name,
     states_of,
     work_through,
 )
@@ -54,13 +55,6 @@ class DamageOutcome:
         if "share" in photo.facts:
             self.found[photo.name] = photo.facts["share"]
 
-    def sort(self) -> None:
-        """Sort by name: workers do not end in the order in which they begin."""
-        self.found = dict(sorted(self.found.items()))
-        self.skipped.sort()
-        self.failed = dict(sorted(self.failed.items()))
-        self.warned = dict(sorted(self.warned.items()))
-
 
 def find_damage_in_folder(
     source: str | os.PathLike[str],
@@ -96,7 +90,7 @@ def find_damage_in_folder(
     check_places(errand.source, [], [place for place in (errand.out, errand.overlay) if place])
     outcome = DamageOutcome()
     work_through(errand, workers, on_photo or outcome.add, on_progress)
-    outcome.sort()
+    sort_by_name(outcome)
     return outcome
 
 

@@ -27,6 +27,7 @@ from aleph.folders.run import (
     PhotoTask,
     careful,
     check_places,
+    sort_by_name,
     states_of,
     work_through,
 )
@@ -69,13 +70,6 @@ class FolderOutcome:
         elif photo.state != "left":
             names = {"done": self.filled, "skipped": self.skipped, "unchanged": self.unchanged}
             names[photo.state].append(photo.name)
-
-    def sort(self) -> None:
-        """Sort by name: workers do not end in the order in which they begin."""
-        for names in (self.filled, self.skipped, self.unchanged):
-            names.sort()
-        self.failed = dict(sorted(self.failed.items()))
-        self.warned = dict(sorted(self.warned.items()))
 
 
 def inpaint_folder(
@@ -129,7 +123,7 @@ def inpaint_folder(
     check_places(errand.source, guarded, [errand.out])
     outcome = FolderOutcome()
     work_through(errand, workers, on_photo or outcome.add, on_progress)
-    outcome.sort()
+    sort_by_name(outcome)
     return outcome
 
 

@@ -11,12 +11,19 @@ import logging
 import secrets
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from aleph.errors import AlephError, InputError, OutputError
-from aleph.files import FileState, check_apart, check_outside, owning_temporaries, working_alone
+from aleph.files import (
+    FileState,
+    check_apart,
+    check_outside,
+    make_folder,
+    owning_temporaries,
+    working_alone,
+)
 from aleph.folders.listing import Photos
 from aleph.manifest import Entry, Manifest
 from aleph.storage import Folder, LocalFolder, Store
@@ -126,6 +133,23 @@ class Errand(Protocol):
 
     def begin(self) -> Callable[[PhotoTask], Made]:
         """Set up a worker: called once in each, so what is here is picklable."""
+
+
+class Collected(Protocol):
+    """What became of all photos of a folder: a dataclass of lists of names, and dicts by name."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def add(self, photo: PhotoOutcome) -> None:
+        """Enter what became of a photo."""
+
+
+def sort_by_name(outcome: Collected) -> None:
+    """Sort what was collected: workers do not end in the order in which they begin."""
+    for entry in fields(outcome):
+        names = getattr(outcome, entry.name)
+        in_order = dict(sorted(names.items())) if isinstance(names, dict) else sorted(names)
+        setattr(outcome, entry.name, in_order)
 
 
 def states_of(
@@ -393,10 +417,7 @@ def _make(root: Path, source: Folder) -> None:
         below = source.root.resolve().relative_to(root.resolve())
         if (source.root / below).is_dir():
             raise OutputError(f"the results cannot go into '{source.root}': name another folder")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{root}': {error.strerror}") from None
+    make_folder(root)
 
 
 def _check_apart(errand: Errand, name: str) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from aleph.datasets import Split
 from aleph.errors import InputError, MissingDependencyError, TrainingError
-from aleph.files import replacing, working_alone
+from aleph.files import make_folder, replacing, working_alone
 from aleph.models.config import ModelConfig
 from aleph.photo.tensors import to_pixels, to_tensor
 from aleph.progress import Reporter
@@ -36,7 +36,6 @@ from aleph.training.recipes.surroundings import SurroundingsRecipe
 from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import (
     Run,
-    make_folder,
     open_images,
     prepare_images,
     refuse_old_run,

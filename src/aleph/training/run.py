@@ -20,8 +20,8 @@ from aleph.datasets import (
     read_partition,
     split_sources,
 )
-from aleph.errors import InputError, OutputError, TrainingError
-from aleph.files import check_outside, replacing
+from aleph.errors import InputError, TrainingError
+from aleph.files import check_outside, make_folder, replacing
 from aleph.models.config import REFINER_WIDTH, ModelConfig
 from aleph.models.folder import read_config
 from aleph.models.zoo import find_model
@@ -119,18 +119,6 @@ def refuse_old_run(folder: Path) -> None:
         raise TrainingError(
             f"'{folder}' already holds a run: add --resume to go on with it, or name another folder"
         )
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a run, if it is not there.
-
-    Raises:
-        OutputError: if it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{folder}': {error.strerror}") from None
 
 
 def with_refiner(init: str | None, given: dict[str, Any]) -> ModelConfig:

@@ -21,14 +21,13 @@ from PIL import Image
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.refine import Refine
-from aleph.errors import AlephError
 from aleph.photo.photo import Photo
 from aleph.web.engine import Engine, Fill
 from aleph.web.jobs import Cancelled, Job
 from aleph.web.schemas import FillOptions, PictureFormat
 from aleph.web.uploads import Upload, read_image, read_mask
 from aleph.workers.choose import WorkersWanted, choose_workers
-from aleph.workers.dispatch import TRIES, Worker
+from aleph.workers.dispatch import TRIES, Worker, dead_starts, deaths_at_work
 from aleph.workers.line import Line, line
 
 _LOOKING = 0.1
@@ -126,10 +125,7 @@ class Crew:
             try:
                 member.worker.ready.result()
             except self._workers.deaths:
-                raise AlephError(
-                    "the workers die before they begin, perhaps for lack of memory: use fewer "
-                    "--workers"
-                ) from None
+                raise dead_starts() from None
 
     def stop(self) -> None:
         """End all workers at once."""
@@ -162,7 +158,7 @@ class Crew:
             finally:
                 member.jobs += 1
                 self._give_back(member)
-        raise AlephError(f"{TRIES} workers died at it, perhaps for lack of memory")
+        raise deaths_at_work(TRIES)
 
     def _fill(self, member: Member, sent: _Sent, job: Job[Fill]) -> Fill:
         worker = member.worker

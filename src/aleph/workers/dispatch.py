@@ -29,6 +29,18 @@ _DEAD_STARTS = 3
 """Workers that may die one after the other before any of them has begun to work."""
 
 
+def dead_starts() -> AlephError:
+    """Return what is said where workers die before they have begun."""
+    return AlephError(
+        "the workers die before they begin, perhaps for lack of memory: use fewer --workers"
+    )
+
+
+def deaths_at_work(tries: int) -> AlephError:
+    """Return what is said of a task that has killed so many workers."""
+    return AlephError(f"{tries} workers died at it, perhaps for lack of memory")
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[TaskT, ResultT]):
     """What became of a task.
@@ -124,8 +136,7 @@ def dispatch(
                 if on_death:
                     on_death(task)
                 if queue.again(task, tries):
-                    sentence = f"{tries} workers died at it, perhaps for lack of memory"
-                    yield Outcome(task, None, AlephError(sentence))
+                    yield Outcome(task, None, deaths_at_work(tries))
     finally:
         crew.stop()
 
@@ -223,10 +234,7 @@ class _Crew:
             worker.stop()
             self._dead_starts += 1
             if self._dead_starts >= _DEAD_STARTS:
-                raise AlephError(
-                    "the workers die before they begin, perhaps for lack of memory: use fewer "
-                    "--workers"
-                ) from None
+                raise dead_starts() from None
             return
         self._dead_starts = 0
         self._free.append(worker)
