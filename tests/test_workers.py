@@ -169,24 +169,6 @@ def test_a_cluster_without_ray_is_refused_before_anything_else_is_looked_at(
     assert files_below(tmp_path) == set()
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[object]:
-    """Two nodes of one core each on this machine, made by Ray's own simulator."""
-    pytest.importorskip("ray")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
-    import ray
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, logging_level="error")
-    yield made
-    ray.shutdown()
-    made.shutdown()
-    patch.undo()
-
-
 def on_cluster(cluster: object, setup: Callable[[], Callable[[int], int]]) -> Workers:
     """Return the workers of the simulated cluster."""
     from aleph.workers.cluster import Cluster

@@ -10,9 +10,17 @@ Everything below is imported when it is first used, so that `import aleph` costs
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Threads of torch that wait for each other spin for 300,000 rounds by default. Where anything else
+# uses the processors they keep each other from work: a fill takes five to ten times as long. With
+# 1,000 rounds, what OpenMP itself takes when it knows of too many threads, that is gone. OpenMP
+# reads this when torch is first imported.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from aleph.damage.find import find_damage
