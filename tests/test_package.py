@@ -129,6 +129,18 @@ def test_the_files_that_contributors_are_sent_to_exist() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
+def test_the_readme_is_whole_on_a_package_index_too() -> None:
+    """Pictures and links are absolute, what they name is in the repository, and it is short."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    homes = ("raw.githubusercontent.com/aleph-inpainting/aleph/main/",)
+    homes += ("github.com/aleph-inpainting/aleph/blob/main/",)
+    for address in re.findall(r"\]\(([^)]+)\)", text):
+        home = next(home for home in homes if address.startswith(f"https://{home}"))
+        path = address.removeprefix(f"https://{home}").partition("#")[0]
+        assert (ROOT / path).is_file(), address
+    assert "make demo" in text and "make test" in text and len(text.split()) < 500
+
+
 def test_contributors_are_told_the_layers_that_are_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
