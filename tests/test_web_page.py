@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,11 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from aleph.arrays import Region  # noqa: E402
+from aleph.damage import tiles  # noqa: E402
 from aleph.damage.auto import FOUND_RIM  # noqa: E402
 from aleph.masks.read import widened  # noqa: E402
+from aleph.models.model import DamageModel  # noqa: E402
 from aleph.pictures import cracks, old_print, paper_through, portrait  # noqa: E402
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
@@ -1104,7 +1108,7 @@ def test_damage_that_is_looked_for_is_forgotten_with_its_photo(page: Page, photo
     page.wait_for_selector("#damage-note:text('Looking')")
     drag(page, (-0.2, 0), (0.2, 0))
     assert "Looking" in page.inner_text("#damage-note")
-    assert page.is_disabled("#find-damage")
+    assert page.is_hidden("#find-damage")
     open_another = [list(photo.read_bytes()), "pasted.png"]
     page.evaluate(DROP, open_another)
     page.click("#ask button[value=leave]")
@@ -1114,8 +1118,40 @@ def test_damage_that_is_looked_for_is_forgotten_with_its_photo(page: Page, photo
     fill(page)
     assert cancelled.count("damage") == 2
     page.click("#edit")
-    assert page.is_enabled("#find-damage")
+    assert page.is_visible("#find-damage")
     assert page.inner_text("#problem") == ""
+
+
+def test_looking_for_damage_can_be_cancelled(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the button or by Esc: nothing is selected, the focus stays, the server stops too."""
+    looked: list[int] = []
+
+    def look(image: NDArray[np.uint8], tile: Region, model: DamageModel) -> NDArray[np.uint8]:
+        looked.append(len(looked))
+        time.sleep(0.1)
+        return np.full([part.stop - part.start for part in tile], 255, np.uint8)
+
+    monkeypatch.setattr(tiles, "_TILE", 2)  # 576 of them, for a minute
+    monkeypatch.setattr(tiles, "_look", look)
+    for way in ("Enter", "Escape"):
+        page.focus("#find-damage")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#damage-note:text('Looking')")
+        assert page.evaluate("document.activeElement.id") == "stop-looking"
+        before = len(looked)
+        for _ in range(200):
+            page.wait_for_timeout(50)
+            if len(looked) > before:
+                break
+        page.keyboard.press(way)
+        assert page.inner_text("#damage-note") == "" == page.inner_text("#problem")
+        assert page.is_visible("#find-damage") and page.is_hidden("#looking")
+        assert page.evaluate("document.activeElement.id") == "find-damage"
+        page.wait_for_timeout(1500)
+        ended = len(looked)
+        page.wait_for_timeout(500)
+        assert before < ended == len(looked) < 576
+    assert not hole(page).any()
 
 
 def test_a_cracked_photo_is_mended_on_the_page(visit: Visit, address: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import re
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +24,11 @@ from torch import Tensor, nn
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 import httpx
 
+from aleph.arrays import Region
+from aleph.damage import tiles
 from aleph.inpainter import Inpainter
 from aleph.models.folder import save_model
+from aleph.models.model import DamageModel
 from aleph.models.networks import build_networks
 from aleph.web.app import create_app
 from aleph.web.engine import Engine
@@ -44,6 +48,21 @@ def encoded(pixels: NDArray[Any], form: str = "PNG", **options: bytes | bool) ->
 
 
 FILES = {"image": encoded(IMAGE), "mask": encoded(HOLE.astype(np.uint8) * np.uint8(255))}
+
+
+@pytest.fixture
+def slow_tiles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Damage is looked for in tiles of 8 pixels, slowly; a number for each that was looked at."""
+    looked: list[int] = []
+
+    def look(image: NDArray[np.uint8], tile: Region, model: DamageModel) -> NDArray[np.uint8]:
+        looked.append(len(looked))
+        time.sleep(0.05)
+        return np.zeros([part.stop - part.start for part in tile], np.uint8)
+
+    monkeypatch.setattr(tiles, "_TILE", 8)
+    monkeypatch.setattr(tiles, "_look", look)
+    return looked
 
 
 # ---- broken models
@@ -194,6 +213,25 @@ def test_an_upload_is_decoded_once(tiny_folder: Path, monkeypatch: pytest.Monkey
         answer = httpx.post(f"{address}api/v1/inpaint", files=FILES, timeout=60)
     assert answer.status_code == 200
     assert len(decoded) == 2  # the picture and its mask
+
+
+def test_looking_for_damage_ends_when_nobody_waits_for_it(
+    tiny_folder: Path, slow_tiles: list[int]
+) -> None:
+    """Those that look and those that wait for their turn end; the next who asks is served."""
+    large = {"image": encoded(noise(160, 160))}  # 400 tiles: 20 seconds
+    with serving(create_app(Engine("cpu", str(tiny_folder))).app) as address:
+        for _ in range(4):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{address}api/v1/damage", files=large, timeout=0.6)
+        small = {"image": encoded(noise(8, 8))}
+        answer = httpx.post(f"{address}api/v1/damage", files=small, timeout=60)
+        assert answer.status_code == 200
+        assert len(slow_tiles) < 400
+        time.sleep(1)
+        ended = len(slow_tiles)
+        time.sleep(1)
+        assert len(slow_tiles) == ended
 
 
 def test_a_full_queue_refuses_before_the_body_is_read(tiny_folder: Path) -> None:

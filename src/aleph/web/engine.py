@@ -30,6 +30,7 @@ from aleph.web.schemas import FillOptions, FrameInfo, PictureFormat, Stage
 from aleph.web.uploads import check_pixels
 
 if TYPE_CHECKING:
+    from aleph.damage.tiles import OnTile
     from aleph.inpainter import Inpainter, Inpainting, SearchedFrame
     from aleph.search.latent import SearchStep
 
@@ -227,11 +228,16 @@ class Engine:
         found = sorted(find(photo.pixels, hole), key=lambda face: -face.score)
         return [_frame_info(face.placement, face.score) for face in found]
 
-    def damage(self, photo: Photo) -> bytes:
-        """Return how likely each pixel of a photo is damaged, as a grey PNG: white = certainly."""
+    def damage(self, photo: Photo, on_tile: OnTile | None = None) -> bytes:
+        """Return how likely each pixel of a photo is damaged, as a grey PNG: white = certainly.
+
+        Args:
+            photo: What is looked at.
+            on_tile: Called after every tile; what it raises ends the looking.
+        """
         from aleph.damage.find import read_probability
 
-        return _encoded(Image.fromarray(read_probability(photo)), "PNG")
+        return _encoded(Image.fromarray(read_probability(photo, on_tile=on_tile)), "PNG")
 
     def fill(self, upload: Damaged, options: FillOptions, job: Watcher) -> Fill:
         """Fill the hole of an upload, reporting every step to its job.

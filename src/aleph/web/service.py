@@ -3,7 +3,9 @@
 # No `from __future__ import annotations`: FastAPI reads the annotations of these functions.
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -14,7 +16,7 @@ from aleph.errors import AlephError
 from aleph.web.crew import Crew
 from aleph.web.engine import Engine, Fill
 from aleph.web.folder import PhotoFolder
-from aleph.web.jobs import Job, Jobs
+from aleph.web.jobs import Cancelled, Job, Jobs
 from aleph.web.limits import Limits
 from aleph.web.uploads import TooManyPixels, Uploads
 
@@ -22,6 +24,9 @@ T = TypeVar("T")
 
 _DECODERS = 2
 """Uploads decoded at once; each may take as much memory as the largest picture."""
+
+_LISTEN = 0.25
+"""Seconds after which it is asked again whether a client has gone away."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,29 @@ async def refusing(work: Callable[[], T]) -> T:
         raise HTTPException(413, str(error)) from None
     except AlephError as error:
         raise HTTPException(422, str(error)) from None
+    except Cancelled as why:
+        raise HTTPException(409, str(why)) from None
+
+
+@asynccontextmanager
+async def waited_for(request: Request) -> AsyncIterator[Callable[[], None]]:
+    """Give a function for the thread that works: it raises `Cancelled` once the client has gone."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(_LISTEN)
+        gone.set()
+
+    def check() -> None:
+        if gone.is_set():
+            raise Cancelled("cancelled: the client has gone away")
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield check
+    finally:
+        watching.cancel()
 
 
 async def decoding(service: Service, work: Callable[..., T], *uploads: UploadFile) -> T:

@@ -5,7 +5,7 @@
 import io
 from typing import Annotated, get_args
 
-from fastapi import APIRouter, Form, HTTPException
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import Response
 
 from aleph.config import Preset, Weighting
@@ -25,7 +25,7 @@ from aleph.web.schemas import (
     PhotoInfo,
     Sample,
 )
-from aleph.web.service import ThePhotos, TheService, decoding
+from aleph.web.service import ThePhotos, TheService, decoding, waited_for
 from aleph.web.uploads import check_picture, read_image, read_mask
 
 router = APIRouter(tags=["tools"])
@@ -137,20 +137,24 @@ async def find_frames(service: TheService, image: Picture, mask: Mask) -> list[F
     response_class=Response,
     responses={
         200: pictures({"png": "image/png"}, "Grey, as large as the picture."),
-        **problems(400),
+        **problems(400, 409),
     },
     openapi_extra=uploads("image"),
 )
-async def find_damage(service: TheService, image: Picture) -> Response:
+async def find_damage(request: Request, service: TheService, image: Picture) -> Response:
     """Say how likely each pixel of a picture is damaged: 255 = certainly, 0 = certainly not.
 
-    At a sensitivity s from 0 to 1, what has 255·(1 − s) or more counts as damaged.
+    At a sensitivity s from 0 to 1, what has 255·(1 − s) or more counts as damaged. When
+    the client hangs up, the looking ends.
     """
+    async with waited_for(request) as check:
 
-    def find(data: bytes) -> bytes:
-        return service.engine.damage(read_image(data, service.limits.pixels))
+        def find(data: bytes) -> bytes:
+            check()
+            photo = read_image(data, service.limits.pixels)
+            return service.engine.damage(photo, lambda *_: check())
 
-    return Response(await decoding(service, find, image), media_type="image/png")
+        return Response(await decoding(service, find, image), media_type="image/png")
 
 
 @router.get("/samples")

@@ -86,7 +86,8 @@ function refresh() {
   $("size-value").textContent = picture ? `${Math.round(2 * brush.radius())} px` : "";
   $("file-note").textContent = state === "painting" ? editor.remarks.join(" ") : "";
   $("sensitivity-row").hidden = !damage.ready;
-  $("find-damage").disabled = Boolean(damage.running);
+  if (damage.running) replace("find-damage", "looking", "stop-looking");
+  else replace("looking", "find-damage", "find-damage");
   if ($("damage-note").textContent !== damage.note) $("damage-note").textContent = damage.note;
   $("faces-note").textContent = facesNote(editor, faces.state, app.offer.frames);
   $("share").textContent = fillNote(fill);
@@ -177,6 +178,14 @@ function moveFocus(to) {
   if (active !== document.body && !active.offsetParent) document.querySelector(to)?.focus();
 }
 
+/** Show one element in another's place; the focus goes along, to `button`. */
+function replace(gone, come, button) {
+  const held = $(gone).contains(document.activeElement);
+  $(come).hidden = false;
+  if (held) $(button).focus();
+  $(gone).hidden = true;
+}
+
 function setCompare(share) {
   scene.compare = Math.min(Math.max(share, 0), 1);
   $("compare").value = 100 * scene.compare;
@@ -237,6 +246,11 @@ function reshape(way) {
 
 const sensitivity = () => Number($("sensitivity").value) / 100;
 
+function stopLooking() {
+  damage.cancel();
+  editor.changed();
+}
+
 // ---- keys and buttons
 
 function zoom(change) {
@@ -274,7 +288,11 @@ listenToKeys({
     Enter: () => filling.fill(),
   },
   choose,
-  escape: () => (app.running ? app.running.abort() : app.tool().abandon()),
+  escape() {
+    if (app.running) app.running.abort();
+    else if (damage.running) stopLooking();
+    else app.tool().abandon();
+  },
   steer: (event) =>
     event.target === canvas && editor.picture && !app.running && (app.tool().extending ?? brush).steer(event),
   ready: () => Boolean(editor.picture),
@@ -311,6 +329,7 @@ onMask("grow", () => reshape("grow"));
 onMask("shrink", () => reshape("shrink"));
 onMask("load-mask", () => $("mask-file").click());
 onClick("find-damage", () => attempt(() => damage.find(sensitivity())));
+onClick("stop-looking", stopLooking);
 onClick("find-faces", () => attempt(() => faces.look()));
 onClick("theme", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
