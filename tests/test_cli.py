@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from aleph import __version__
+from aleph import __version__, files
 from aleph.cli.options import field_help
 from aleph.errors import InputError
 from aleph.inpainter import Inpainter
@@ -587,6 +588,27 @@ def test_a_signal_stops_with_a_word_and_leaves_nothing_half_written(
     assert (outcome.code, outcome.out, outcome.err) == (code, "", "aleph: stopped\n")
     assert contents(scene) == before
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_signal_as_a_temporary_file_is_removed_leaves_none(
+    call_cli: RunCli, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = files._remove
+
+    def interrupted(path: Path) -> None:
+        monkeypatch.setattr("aleph.files._remove", remove)
+        signal.raise_signal(signal.SIGTERM)
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = contents(scene)
+    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("aleph.files._remove", interrupted)
+    outcome = call_cli("inpaint", "image.png", "-m", "mask.png", "-o", "a.png", "--model", "model",
+                       "-q")  # fmt: skip
+    assert (outcome.code, outcome.err) == (143, "aleph: stopped\n")
+    assert contents(scene) == before
 
 
 @pytest.mark.parametrize("error", [InputError("the file is damaged"), ValueError("no shape")])

@@ -41,7 +41,7 @@ class RedIsDamage(nn.Module):
         return torch.where(red, 20.0, -20.0)[:, None]
 
 
-def perfect() -> DamageModel:
+def perfect(*_: object) -> DamageModel:
     return DamageModel("red", TINY_FINDER, RedIsDamage(), torch.device("cpu"), "fp32")
 
 
@@ -59,7 +59,7 @@ def scratched(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bo
 def red(monkeypatch: pytest.MonkeyPatch) -> None:
     """Red counts as damage, whoever looks."""
     for place in (find, write):
-        monkeypatch.setattr(place, "shipped_model", perfect)
+        monkeypatch.setattr(place, "kept_model", perfect)
 
 
 # --- the network

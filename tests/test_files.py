@@ -15,7 +15,15 @@ from safetensors import SafetensorError
 
 from aleph.datasets import find_sources
 from aleph.errors import OutputError
-from aleph.files import check_apart, check_outside, replace_folder, replacing, working_alone
+from aleph.files import (
+    check_apart,
+    check_outside,
+    remove_own_temporaries,
+    replace_folder,
+    replacing,
+    temporary_folder,
+    working_alone,
+)
 from aleph.models.folder import save_model
 from aleph.models.networks import build_networks
 from aleph.training.batches import pack
@@ -70,6 +78,42 @@ def test_what_goes_wrong_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
         raise ZeroDivisionError
     assert (tmp_path / "a.txt").read_text() == "old"
     assert files_below(tmp_path) == {"a.txt"}
+
+
+def test_a_temporary_folder_goes_also_when_a_signal_comes_as_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with temporary_folder(tmp_path) as folder:
+        (folder / "inner").mkdir()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not list(tmp_path.iterdir())
+    make = Path.mkdir
+
+    def interrupted(path: Path, *words: int, **more: int) -> None:
+        make(path, *words, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), temporary_folder(tmp_path):
+        raise AssertionError("it was not interrupted")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_left_when_a_signal_comes_as_it_is_removed_goes_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aleph.files._remove", interrupted)
+        with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as temporary:
+            raise ZeroDivisionError
+        with pytest.raises(KeyboardInterrupt), temporary_folder(tmp_path) as folder:
+            (folder / "inner").mkdir()
+    assert temporary.is_file() and folder.is_dir()
+    remove_own_temporaries()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damaged", [0, 2])

@@ -322,7 +322,7 @@ def test_the_address_beyond_the_loopback_can_be_opened_by_others() -> None:
 def test_the_damage_of_a_picture_is_a_probability(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(damage_find, "shipped_model", perfect)
+    monkeypatch.setattr(damage_find, "kept_model", perfect)
     picture, hole = scratched(40, 33)
     answer = client.post("/api/v1/damage", files={"image": png(picture)})
     assert answer.headers["content-type"] == "image/png"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +148,33 @@ def test_leaving_ends_the_workers() -> None:
     outcomes.close()  # type: ignore[attr-defined]
     children = [c for w in started for c in (w._executor._processes or {}).values()]
     assert not any(child.is_alive() for child in children)
+
+
+_PARENT = """
+import multiprocessing, os, signal, time
+from aleph.workers.local import _connect
+
+def wait(pipe):
+    _connect(pipe)
+    pipe.send("ready")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    own, theirs = context.Pipe()
+    context.Process(target=wait, args=(theirs,)).start()
+    own.recv()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
+def test_a_worker_that_was_given_nothing_ends_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(_PARENT)
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE)
+    parent.communicate(timeout=60)  # the worker keeps the pipe open for as long as it lives
+    assert parent.returncode == -signal.SIGKILL
 
 
 def test_impossible_numbers_of_workers_are_refused() -> None:

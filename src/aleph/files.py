@@ -8,7 +8,9 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -52,6 +54,59 @@ def remove_temporaries(folder: str | os.PathLike[str], owner: str) -> None:
             path.unlink(missing_ok=True)
 
 
+_unremoved: set[Path] = set()
+"""Temporary files and folders of this process that may be there."""
+
+
+@contextlib.contextmanager
+def _removing(path: Path) -> Iterator[None]:
+    """Remove a file or folder in the end, if it is there."""
+    _unremoved.add(path)
+    try:
+        yield
+    finally:
+        _remove(path)
+        _unremoved.discard(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_own_temporaries() -> None:
+    """Remove what this process would leave behind when a signal ends it now.
+
+    A signal may come between any two lines, also where a `finally` has just begun.
+    """
+    while _unremoved:
+        with contextlib.suppress(OSError):
+            _remove(_unremoved.pop())
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make a private folder that is removed in the end.
+
+    Args:
+        parent: Where; in the system's folder of temporary files if None.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    # Not by tempfile: a signal between the making and the guard would leave its folder behind.
+    mark = secrets.token_hex(8)
+    if parent is None:
+        folder = Path(tempfile.gettempdir()) / f"aleph-{mark}"
+    else:
+        folder = parent / f"{_TEMPORARY}{mark}"
+    with _removing(folder):
+        folder.mkdir(mode=0o700)
+        yield folder
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, of the same ending, that replaces it on success.
@@ -66,23 +121,22 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     # Of a length of its own: the target's name may be as long as the file system allows.
     mark = "-".join(filter(None, [_owner.get(), secrets.token_hex(8)]))
     temporary = target.with_name(f"{_TEMPORARY}{mark}{target.suffix[-32:]}")
-    try:  # from here on: a signal may come between any two lines
-        # Not by tempfile: its files are private. This one has the mode of any new file, which the
-        # system makes of 0666 and the process's umask.
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        mode = os.fstat(handle).st_mode
-        os.close(handle)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(mode)  # a library may have put a private file in its place
-        temporary.replace(target)
+    try:
+        with _removing(temporary):
+            # Not by tempfile: its files are private. This one has the mode of any new file, which
+            # the system makes of 0666 and the process's umask.
+            handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            mode = os.fstat(handle).st_mode
+            os.close(handle)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(mode)  # a library may have put a private file in its place
+            temporary.replace(target)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(f"cannot write '{target}': {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

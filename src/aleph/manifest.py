@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from aleph.errors import OutputError
-from aleph.files import FileState
+from aleph.files import FileState, temporary_folder
 from aleph.names import stored, temporary_database
 from aleph.storage import Folder, LocalFolder, Store
 
@@ -209,8 +209,8 @@ class _PartLines:
             return
         self._copy.seek(self._sent)
         part = self._copy.read()
-        with tempfile.TemporaryDirectory(prefix="aleph-") as scratch:
-            path = Path(scratch) / "part"
+        with temporary_folder() as scratch:
+            path = scratch / "part"
             path.write_bytes(part)
             self._store.put(f"{time.time_ns():020d}-{secrets.token_hex(4)}.jsonl", path)
         self._sent, self._unsent = self._sent + len(part), 0

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from aleph.errors import InputError, MissingDependencyError, OutputError
-from aleph.files import FileState, file_state, remove_temporaries
+from aleph.files import FileState, file_state, remove_temporaries, temporary_folder
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LOCAL = re.compile(r"(file|local)://", re.IGNORECASE)
@@ -227,8 +226,8 @@ class Store:
     @contextlib.contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
         """Copy a file to this machine, for as long as it is needed."""
-        with tempfile.TemporaryDirectory(prefix="aleph-") as scratch:
-            path = Path(scratch) / PurePosixPath(name).name
+        with temporary_folder() as scratch:
+            path = scratch / PurePosixPath(name).name
             with _explained(f"cannot read '{self.shown(name)}'", InputError):
                 self._files.get_file(self._path(name), str(path))
             yield path
@@ -236,8 +235,8 @@ class Store:
     @contextlib.contextmanager
     def room(self, name: str) -> Iterator[Room]:
         """Give a path on this machine; what is delivered from there is sent to the store."""
-        with tempfile.TemporaryDirectory(prefix="aleph-") as scratch:
-            yield _StoreRoom(self, name, Path(scratch))
+        with temporary_folder() as scratch:
+            yield _StoreRoom(self, name, scratch)
 
     def clean(self, name: str, owner: str) -> None:
         """Do nothing: a store shows no file before it is whole."""

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ from aleph.cli.inpaint import demo, inpaint, models
 from aleph.cli.serve import serve
 from aleph.cli.train import export, train
 from aleph.errors import AlephError
+from aleph.files import remove_own_temporaries
 
 app = typer.Typer(
     name="aleph",
@@ -77,20 +78,24 @@ def main() -> None:
         with _stopped_by_signals(received):
             app()
     except _Stopped as stopped:
-        typer.echo("aleph: stopped", err=True)
-        sys.exit(stopped.code)
+        _exit_stopped(stopped.code)
     except BrokenPipeError:
         # Whoever read our output has gone; say nothing more, not even while closing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if received:  # a library took the signal for an error of its own, as of a damaged file
-            typer.echo("aleph: stopped", err=True)
-            sys.exit(128 + received[0])
+            _exit_stopped(128 + received[0])
         if not isinstance(error, AlephError):
             raise
         typer.echo(f"aleph: {error}", err=True)
         sys.exit(2)
+
+
+def _exit_stopped(code: int) -> NoReturn:
+    remove_own_temporaries()
+    typer.echo("aleph: stopped", err=True)
+    sys.exit(code)
 
 
 def _version(wanted: bool) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Hole
-from aleph.config import check_share
+from aleph.config import Arithmetic, check_share
 from aleph.damage.tiles import OnTile, damage_probability
 from aleph.models.model import DamageModel
-from aleph.models.zoo import load_damage_model
+from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
 from aleph.photo.photo import PhotoLike, read_photo
 
 SENSITIVITY = 0.5
@@ -52,7 +52,8 @@ def read_probability(
         InputError: if the image cannot be read.
     """
     photo = read_photo(image)
-    return damage_probability(photo.pixels, model or shipped_model(), on_tile)
+    finder = model or kept_model(DEFAULT_DAMAGE_MODEL, "auto", "auto")
+    return damage_probability(photo.pixels, finder, on_tile)
 
 
 def marked(probability: NDArray[np.uint8], sensitivity: float = SENSITIVITY) -> Hole:
@@ -70,6 +71,16 @@ def marked(probability: NDArray[np.uint8], sensitivity: float = SENSITIVITY) -> 
 
 
 @functools.lru_cache(maxsize=1)
-def shipped_model() -> DamageModel:
-    """Return the shipped finder; loaded when it is first needed."""
-    return load_damage_model()
+def kept_model(finder: str, device: str, precision: Arithmetic) -> DamageModel:
+    """Load a finder, or return it if it is the one that was loaded last.
+
+    Args:
+        finder: Name or folder of the model.
+        device: Where it computes.
+        precision: Its arithmetic.
+
+    Raises:
+        ModelError: if there is none of that name that finds damage.
+        InputError: if the device is not there.
+    """
+    return load_damage_model(finder, device, precision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import numpy as np
 
 from aleph.arrays import Hole, Pixels
 from aleph.config import Arithmetic, check_choice, check_share, check_whole
-from aleph.damage.find import SENSITIVITY, marked, read_probability, shipped_model
+from aleph.damage.find import SENSITIVITY, kept_model, marked, read_probability
 from aleph.damage.tiles import OnTile
 from aleph.errors import OutputError
 from aleph.files import check_apart
 from aleph.masks.read import widened
 from aleph.models.folder import digest_model
 from aleph.models.model import DamageModel
-from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, find_model, load_damage_model
+from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, find_model
 from aleph.photo.photo import PhotoLike, read_photo
 from aleph.photo.pixels import check_image_path, write_image
 
@@ -58,9 +57,7 @@ class DamageRequest:
             ModelError: if there is none of that name that finds damage.
             InputError: if the device is not there.
         """
-        if (self.finder, self.device, self.precision) == (DEFAULT_DAMAGE_MODEL, "auto", "auto"):
-            return shipped_model()
-        return _kept(self.finder, self.device, self.precision)
+        return kept_model(self.finder, self.device, self.precision)
 
     def digest(self) -> str:
         """Return the SHA-256 of the model's configuration and weights.
@@ -69,11 +66,6 @@ class DamageRequest:
             ModelError: if there is no such model.
         """
         return digest_model(find_model(self.finder))
-
-
-@functools.lru_cache(maxsize=1)
-def _kept(finder: str, device: str, precision: Arithmetic) -> DamageModel:
-    return load_damage_model(finder, device, precision)
 
 
 def check_mask_path(path: Path) -> None:

@@ -10,13 +10,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aleph.errors import AlephError, ModelError, OutputError, shown
-from aleph.files import replace_folder
+from aleph.files import replace_folder, temporary_folder
 from aleph.models.config import MODEL_FORMAT, READABLE_FORMATS, ModelConfig
 
 if TYPE_CHECKING:
@@ -186,8 +185,8 @@ def save_model(
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".aleph-", dir=target.parent) as scratch:
-            fresh = Path(scratch) / "model"
+        with temporary_folder(target.parent) as scratch:
+            fresh = scratch / "model"
             fresh.mkdir()
             write_tensors(weights, fresh / WEIGHTS)
             text = json.dumps({"format": MODEL_FORMAT, "model": config.to_dict()}, indent=2)
@@ -197,7 +196,7 @@ def save_model(
             for path in fresh.iterdir():
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())
-            replace_folder(fresh, target, Path(scratch) / "old")
+            replace_folder(fresh, target, scratch / "old")
     except OSError as error:
         raise OutputError(f"cannot write the model folder '{target}': {error.strerror}") from None
 

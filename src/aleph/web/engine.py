@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from PIL import Image
 from aleph.arrays import Hole
 from aleph.config import Weighting
 from aleph.errors import InputError, ModelError, unknown_name, unwarned
+from aleph.files import temporary_folder
 from aleph.frames.detect import Finder
 from aleph.frames.placement import Placement
 from aleph.masks.read import read_hole
@@ -91,8 +91,8 @@ class Fill:
 
     def animation(self, form: str) -> bytes:
         """Return the search as the bytes of an animation."""
-        with tempfile.TemporaryDirectory(prefix="aleph-") as folder:
-            path = Path(folder) / f"search.{form}"
+        with temporary_folder() as folder:
+            path = folder / f"search.{form}"
             # A copy, as the one that is kept would keep every frame at the photo's full size.
             replace(self.inpainting).animate(path)
             return path.read_bytes()

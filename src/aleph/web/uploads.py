@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -12,6 +13,7 @@ from typing import BinaryIO, Self
 from PIL import Image
 
 from aleph.errors import InputError
+from aleph.files import temporary_folder
 from aleph.photo.chatter import listening
 from aleph.photo.limits import Limits
 from aleph.photo.photo import Photo, decode_photo
@@ -146,11 +148,12 @@ class Uploads:
         self._pixels = pixels
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="aleph-", ignore_cleanup_errors=True)
+        self._stack = ExitStack()
+        self._folder = self._stack.enter_context(temporary_folder())
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._folder.cleanup()
+        self._stack.close()
 
     def keep(self, image: BinaryIO, mask: BinaryIO) -> Upload:
         """Check the headers of a photo and its mask and copy both into a new folder.
@@ -163,7 +166,7 @@ class Uploads:
         """
         form = check_picture(image, "image", self._pixels)
         check_picture(mask, "mask", self._pixels)
-        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
         upload = Upload(folder, form, self._pixels)
         try:
             for name, stream in (("image", image), ("mask", mask)):

@@ -232,6 +232,8 @@ def _connect(pipe: Connection[Any, Any]) -> None:
     """Begin to listen to the parent, in the worker process."""
     global _parent
     _parent = pipe
+    # Before anything is asked of the parent, which may be gone already.
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
 
     def listen() -> None:
         with contextlib.suppress(EOFError, OSError):
@@ -246,7 +248,6 @@ def _connect(pipe: Connection[Any, Any]) -> None:
 def _begin(setup: Setup, threads: int) -> None:
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
     share_processors(threads)
     _function = setup()
 
