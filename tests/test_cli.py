@@ -524,7 +524,7 @@ def test_export_refuses_what_is_no_run_and_what_cannot_be_written(
 
 WITHOUT_EXTRA = """
 import sys
-for name in ("lightning_fabric", "tensorboard", "torch.utils.tensorboard"):
+for name in ("lightning_fabric", "tensorboard"):
     sys.modules[name] = None  # as if it were not installed
 sys.argv = ["aleph", "train", "data", "--out", "run"]
 from aleph.cli.app import main

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -153,6 +154,40 @@ def test_the_log_of_a_resumed_run_is_replaced_whole(tmp_path: Path) -> None:
     assert (tmp_path / "as-a-kill-would-leave-it.jsonl").read_text() == before
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
+
+
+def test_tensorboard_reads_the_log_of_a_resumed_run(tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from aleph.training.log import LossLog
+
+    for done, steps in ((0, (1, 2, 3)), (1, (2, 3))):  # resumed from step 1
+        with LossLog(tmp_path, done) as log:
+            for step in steps:
+                log.write(step, {"generator": done + step / 8}, 10.0)
+    events = reader.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert sorted(events.Tags()["scalars"]) == ["images_per_second", "loss/generator"]
+    read = [(event.step, event.value) for event in events.Scalars("loss/generator")]
+    assert read == [(1, 0.125), (2, 1.25), (3, 1.375)]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("what", ["losses.jsonl", "tensorboard"])
+def test_a_log_that_cannot_be_written_is_a_sentence(
+    what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from aleph.training.log import LossLog
+
+    log = LossLog(tmp_path, 0)
+    full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - closed with the log
+    if what == "tensorboard":
+        log._board._records._writer.close()
+        log._board._records._writer = full
+    else:
+        log._file.close()
+        log._file = io.TextIOWrapper(full, write_through=True)
+    with pytest.raises(OutputError, match=r"cannot write the log in '.*': No space left on"), log:
+        log.write(1, {"loss": 0.5}, 10.0)
+    assert capfd.readouterr().err == ""
 
 
 def test_what_is_read_is_not_written_under_any_name(tmp_path: Path) -> None:

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from benchmarks.safety import kill
 from benchmarks.safety.places import misplaced
-from benchmarks.safety.processes import Command, Ended
+from benchmarks.safety.processes import Command, Ended, children, kill_a_child
+from benchmarks.safety.server_kills import ServerBench, servers
 from benchmarks.safety.subjects import (
     Subject,
     broken,
     differences,
     facts,
-    left_temporaries,
     missing,
     subjects,
+    temporary_files,
 )
 from helpers import serving
 
@@ -55,19 +57,21 @@ def test_a_file_that_is_neither_old_nor_new_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_written_several_times_has_to_be_whole(tmp_path: Path) -> None:
-    state = tmp_path / "run" / "state.safetensors"
-    state.parent.mkdir()
+    state = tmp_path / "out" / "run" / "state.safetensors"
+    state.parent.mkdir(parents=True)
     save_file({"weights": torch.ones(9)}, state)
-    assert broken(tmp_path, FREE, []) == []
+    assert broken(tmp_path / "out", FREE, []) == []
     state.write_bytes(state.read_bytes()[:-1])
-    assert broken(tmp_path, FREE, []) == ["'run/state.safetensors' is half written"]
-    (tmp_path / "run" / ".aleph-12.png").touch()
-    assert [path.name for path in left_temporaries(tmp_path)] == [".aleph-12.png"]
+    assert broken(tmp_path / "out", FREE, []) == ["'run/state.safetensors' is half written"]
+    state.with_name(".aleph-12.png").touch()
+    (tmp_path / "tmp" / "torchinductor_me").mkdir(parents=True)
+    (tmp_path / "tmp" / "aleph-34").mkdir()
+    assert temporary_files(tmp_path) == [".aleph-12.png", "aleph-34"]
 
 
 def test_a_photo_that_was_filled_twice_differs(tmp_path: Path) -> None:
     path = tmp_path / "out.manifest.jsonl"
-    line = json.dumps({"photo": "a.png", "state": "filled", "files": {"a.png": {"sha256": "1"}}})
+    line = json.dumps({"photo": "a.png", "state": "done", "files": {"a.png": {"sha256": "1"}}})
     path.write_text(f"{line}\n")
     once = facts(tmp_path)
     path.write_text(f'{line}\n{{"photo": "b.p\n{line}\n')
@@ -82,6 +86,7 @@ def test_a_photo_that_was_filled_twice_differs(tmp_path: Path) -> None:
         (2, "aleph: warning: odd\naleph: no\n", False),
         (2, "", True),
         (130, "filling 3/9\naleph: stopped\n", False),
+        (2, "aleph: a/b.png: no room\naleph: no room\n", False),
         (130, "", True),
         (1, "Traceback (most recent call last):\n", True),
     ],
@@ -104,20 +109,42 @@ def test_a_command_is_killed_and_its_sentence_is_read(tmp_path: Path) -> None:
 
 
 def test_names_of_trials_are_told_apart_and_chosen() -> None:
-    names = [subject.name for subject in subjects()] + [trial.name for trial in misplaced()]
+    names = [one.name for one in (*subjects(), *servers(), *misplaced())]
     assert len(set(names)) == len(names)
     assert kill._wanted("export: SIGINT", "")
     assert kill._wanted("export: SIGINT", "^export|disk")
     assert not kill._wanted("train, dcgan: SIGINT", "^export|disk")
 
 
-def test_a_kill_in_the_midst_of_damage_loses_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> kill.Bench:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    bench = kill.Bench(tmp_path, seed=0)
+    return kill.Bench(tmp_path_factory.mktemp("bench"), seed=0)
+
+
+def test_a_kill_in_the_midst_of_damage_loses_nothing(bench: kill.Bench) -> None:
     subject = next(one for one in subjects() if one.name == "damage, a photo")
     tally = bench.killed(subject, signal.SIGTERM, 2)
     assert (tally.trials, tally.faults) == (2, [])
-    shutil.rmtree(bench.folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing tells which processes it has")
+def test_one_of_the_processes_of_a_command_is_killed() -> None:
+    rng = np.random.default_rng(0)
+    command = subprocess.Popen(["sh", "-c", "sleep 60 & wait $!"])
+    while not children(command.pid):
+        assert command.poll() is None
+    (child,) = children(command.pid)
+    assert kill_a_child(command.pid, rng)
+    assert command.wait(30) == 128 + signal.SIGKILL
+    assert not children(command.pid) and not kill_a_child(child, rng)
+
+
+def test_a_server_that_is_stopped_leaves_its_place_to_another(bench: kill.Bench) -> None:
+    pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+    served = next(one for one in servers() if one.name == "serve, searching")
+    tally = ServerBench(bench.given, bench.folder, bench.rng).killed(served, signal.SIGTERM, 1)
+    assert (tally.trials, tally.faults) == (1, [])
 
 
 def test_clients_note_what_a_server_answers(tiny_folder: Path) -> None:

@@ -150,6 +150,16 @@ def test_leaving_ends_the_workers() -> None:
     assert not any(child.is_alive() for child in children)
 
 
+def test_tasks_of_a_stopped_worker_end_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    workers = local_workers(doubling, 1, apart=True)
+    worker = workers.start()
+    tasks = [worker.submit(number) for number in range(5)]
+    worker.stop()
+    for task in tasks:
+        assert isinstance(task.exception(60), workers.deaths)
+    assert not caplog.records
+
+
 _PARENT = """
 import multiprocessing, os, signal, time
 from aleph.workers.local import _connect

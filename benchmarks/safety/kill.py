@@ -5,9 +5,10 @@
 Each command is run once undisturbed; then it is killed (SIGKILL, SIGTERM, SIGINT) at a random
 moment, so often of each, and called again: what is there then must be what the undisturbed run
 left, bit for bit, times excepted. At the moment of the kill every file must be what it was or what
-it is to be, and what the command reads must be untouched. Then come full disks, folders that
-cannot be written, outputs that are inputs, and two commands at once. The table is Markdown; the
-exit code is 1 if anything was lost.
+it is to be, and what the command reads must be untouched. Of folders that two workers work through
+the workers are killed besides. A server is killed as it starts, waits and searches; another must
+then take its place. Then come two commands at once, outputs that are inputs, full disks, and
+folders that cannot be written. The table is Markdown; the exit code is 1 if anything was lost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -36,38 +36,22 @@ from benchmarks.safety.places import (
     resize,
     small_disk,
 )
-from benchmarks.safety.processes import Command, Ended, run
+from benchmarks.safety.processes import Command, Ended, kill_a_child, run
+from benchmarks.safety.server_kills import ServerBench, servers
 from benchmarks.safety.subjects import (
     Facts,
     Subject,
     broken,
     differences,
     facts,
-    left_temporaries,
     make_given,
     missing,
     subjects,
+    temporary_files,
 )
+from benchmarks.safety.tally import Tally
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-
-
-@dataclass
-class Tally:
-    """What became of the trials of one kind.
-
-    Attributes:
-        trials: How many there were.
-        at_work: How many of them disturbed a command: it was still at work when the signal or the
-            other command came, or it could not write all.
-        temporaries: Trials after which temporary files were left.
-        faults: What must not happen, a sentence each.
-    """
-
-    trials: int = 0
-    at_work: int = 0
-    temporaries: int = 0
-    faults: list[str] = field(default_factory=list)
 
 
 class Bench:
@@ -122,11 +106,36 @@ class Bench:
             faults = self._found(subject, ended, before, wanted, allowed)
             if command.left_processes():
                 faults.append("a process of its own is still there")
-            tally.temporaries += bool(self._left())
-            if number != signal.SIGKILL and self._left():
-                faults.append(f"temporary files were left: {', '.join(self._left())}")
+            left = temporary_files(self.folder)
+            tally.temporaries += bool(left)
+            if left and number != signal.SIGKILL:
+                faults.append(f"temporary files were left: {', '.join(left)}")
             faults += self.go_on(subject, wanted)
             tally.faults += [f"after {moment:.2f} s: {fault}" for fault in faults]
+        return tally
+
+    def without_workers(self, subject: Subject, each: int) -> Tally:
+        """Kill one or two of a command's own processes: it must end as if nothing had happened."""
+        before, wanted, seconds = self.undisturbed(subject)
+        tally = Tally()
+        for _ in range(each):
+            subject.prepare(self.given, self.folder)
+            command = Command(subject.begin(self.folder), self.folder)
+            moments = np.sort(self.rng.uniform(0, seconds, self.rng.integers(1, 3)))
+            killed = [
+                command.works_for(float(moment)) and kill_a_child(command.pid, self.rng)
+                for moment in moments
+            ]
+            tally.trials += 1
+            tally.at_work += any(killed)
+            faults = self._found(subject, command.wait(), before, wanted, (0,))
+            faults += differences(facts(self.folder / "out"), wanted, subject)
+            faults += ["temporary files were left"] if temporary_files(self.folder) else []
+            if command.left_processes():
+                faults.append("a process of its own is still there")
+            faults += self.go_on(subject, wanted)
+            shown = ", ".join(f"{moment:.2f}" for moment in moments)
+            tally.faults += [f"after {shown} s: {fault}" for fault in faults]
         return tally
 
     def short_of_room(self, subject: Subject, each: int) -> Tally:
@@ -143,7 +152,7 @@ class Bench:
                 tally.trials += 1
                 tally.at_work += ended.code != 0
                 faults = self._found(subject, ended, before, wanted, (0, 1, 2))
-                faults += ["temporary files were left"] if self._left() else []
+                faults += ["temporary files were left"] if temporary_files(self.folder) else []
                 resize(out, ROOM)
                 faults += self.go_on(subject, wanted)
             tally.faults += [f"with {size} bytes: {fault}" for fault in faults]
@@ -194,11 +203,6 @@ class Bench:
             tally.faults += faults + self.go_on(subject, wanted)
         return tally
 
-    def _left(self) -> list[str]:
-        """Return the temporary files that were left; torch's compiler makes an empty folder."""
-        left = [*left_temporaries(self.folder / "out"), *(self.folder / "tmp").iterdir()]
-        return [path.name for path in left if not path.name.startswith("torchinductor_")]
-
     def _found(
         self,
         subject: Subject,
@@ -243,6 +247,13 @@ def trials(bench: Bench, each: int) -> Iterator[tuple[str, Callable[[], Tally]]]
     for subject in subjects():
         for number in SIGNALS:
             yield f"{subject.name}: {number.name}", partial(bench.killed, subject, number, each)
+    for subject in subjects():
+        if "--workers" in subject.words:
+            yield f"{subject.name}: workers", partial(bench.without_workers, subject, each)
+    kills = ServerBench(bench.given, bench.folder, bench.rng)
+    for served in servers():
+        for number in SIGNALS:
+            yield f"{served.name}: {number.name}", partial(kills.killed, served, number, each)
     for subject in subjects():
         yield f"{subject.name}: twice at once", partial(bench.two_at_once, subject, each)
     for trial in misplaced():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -18,9 +19,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
+
 PRELOADED = ["torch", "cv2", "aleph.cli.app", "aleph.folders", "aleph.evaluation"]
 PRELOADED += ["aleph.training.loop", "aleph.web.server", "benchmarks.safety.processes"]
 """What the process that forks has loaded."""
+
+_OF_A_PHOTO = re.compile(r"aleph: (warning: |[^ ]+\.png: )")
+"""Beginnings of lines that warn, or say why one of many photos failed."""
 
 LONGEST = 300.0
 """Seconds after which a command is said to hang."""
@@ -48,7 +54,7 @@ class Ended:
         if "Traceback" in self.err or "Exception ignored" in self.err:
             return f"a traceback: {self.err.strip().splitlines()[-1][:200]}"
         lines = [line for line in self.err.splitlines() if line.startswith("aleph: ")]
-        said = [line for line in lines if not line.startswith("aleph: warning: ")]
+        said = [line for line in lines if not _OF_A_PHOTO.match(line)]
         if self.code in (2, 130, 143) and len(said) != 1:
             return f"exit code {self.code} without one sentence: {self.err[-200:]!r}"
         return None
@@ -78,6 +84,11 @@ class Command:
         with contextlib.suppress(EOFError):
             ready.recv()
         self._began = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.is_alive()
 
     @property
     def pid(self) -> int:
@@ -119,6 +130,32 @@ class Command:
             time.sleep(0.05)
         os.killpg(self.pid, signal.SIGKILL)
         return True
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started, but for Python's tracker (Linux)."""
+    found: list[int] = []
+    for listed in Path("/proc").glob(f"{process}/task/*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            found += [int(word) for word in listed.read_text().split()]
+    return [child for child in found if "resource_tracker" not in _command_line(child)]
+
+
+def _command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return "resource_tracker"  # it has ended
+
+
+def kill_a_child(process: int, rng: np.random.Generator) -> bool:
+    """Kill one of the processes that a process has started; return whether there was any."""
+    found = children(process)
+    if not found:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(rng.choice(found)), signal.SIGKILL)
+    return True
 
 
 def run(words: Sequence[str], folder: Path) -> Ended:

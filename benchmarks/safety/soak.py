@@ -28,6 +28,7 @@ import httpx
 import numpy as np
 
 from benchmarks.safety.clients import Answers, Client
+from benchmarks.safety.processes import children
 from benchmarks.serving.served import serving
 
 GROWTH = 32.0
@@ -72,24 +73,6 @@ class Watch:
         warm = [size for at, size in self.memory if at >= WARM_UP * seconds]
         quarter = max(1, len(warm) // 4)
         return float(np.mean(warm[:quarter])), float(np.mean(warm[-quarter:]))
-
-
-def children(process: int) -> list[int]:
-    """Return the processes that a process has started (Linux)."""
-    found = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        try:
-            found += [int(word) for word in (task / "children").read_text().split()]
-        except OSError:
-            continue  # the thread has ended meanwhile
-    return [child for child in found if "resource_tracker" not in _command(child)]
-
-
-def _command(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_text()
-    except OSError:
-        return "resource_tracker"  # it has ended
 
 
 def resident(process: int) -> float:

@@ -78,9 +78,13 @@ def subjects() -> list[Subject]:
                 f"{filled} --candidates 2 --figure out/figure.png --animate out/search.mp4",
                 older=older),
         Subject("inpaint, a folder", f"inpaint in/photos --mask random --out out/filled {filled}"),
+        Subject("inpaint, a folder by 2 workers",
+                f"inpaint in/photos --mask random --out out/filled --workers 2 {filled}"),
         Subject("damage, a photo", f"damage {photo} --out out/filled.png --overlay out/red.png",
                 older=older),
         Subject("damage, a folder", "damage in/photos --out out/masks --overlay out/red"),
+        Subject("damage, a folder by 2 workers",
+                "damage in/photos --out out/masks --overlay out/red --workers 2"),
         *(Subject(f"train, {kind}", f"train in/photos --out out/run {_TINY} {_STEPS} {widths}",
                   ("run/state.safetensors", "run/samples/*.png"), resumed=True)
           for kind, widths in _KINDS.items()),
@@ -137,13 +141,19 @@ def is_temporary(path: Path) -> bool:
     return any(part.startswith((".aleph-", ".tmp")) for part in path.parts)
 
 
-def left_temporaries(folder: Path) -> list[Path]:
-    """Return the temporary files and folders that were left behind."""
-    return [
-        path
-        for path in folder.rglob(".*")
-        if is_temporary(path.relative_to(folder)) and path.name.startswith((".aleph-", ".tmp"))
-    ]
+def temporary_files(folder: Path) -> list[str]:
+    """Return the names of temporary files and folders that a command left behind.
+
+    Args:
+        folder: Where it ran; what torch's compiler leaves in its `tmp`, an empty folder, is not
+            counted.
+    """
+    beside = [p for p in (folder / "out").rglob(".*") if p.name.startswith((".aleph-", ".tmp"))]
+    return sorted(
+        path.name
+        for path in [*beside, *(folder / "tmp").iterdir()]
+        if not path.name.startswith("torchinductor_")
+    )
 
 
 def _fact(path: Path) -> str:
@@ -163,14 +173,14 @@ def _fact(path: Path) -> str:
 
 
 def _manifest(path: Path) -> dict[str, list[object]]:
-    """Return how often each photo was filled, and the digests of what was written last."""
+    """Return how often each photo was done, and the digests of what was written last."""
     times, files = Counter[str](), {}
     for line in path.read_text().splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             continue  # half a line
-        if entry["state"] == "filled":
+        if entry["state"] == "done":
             times[entry["photo"]] += 1
             files[entry["photo"]] = sorted(
                 (name, state["sha256"]) for name, state in entry["files"].items()

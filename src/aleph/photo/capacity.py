@@ -38,6 +38,10 @@ _LOSSY_WEBP = 2048
 """Pixels in a byte of a lossy WebP, at most: the modes of 256 of them take three bits (RFC 6386,
 11.2, whose probabilities are fixed in a picture), and this allows for one."""
 
+_LOSSLESS_WEBP = 32768
+"""Pixels in a byte of a lossless WebP of more than one colour, at most: a copy of 4096, of which
+each stands for eight of a picture of two colours, takes ten bits; libwebp comes to 25,300."""
+
 _FRAME_SHARE = 16
 """How many times the area of its largest frame the canvas of an animation may have."""
 
@@ -72,15 +76,18 @@ def _bits(picture: Image.Image, data: bytes) -> int:
 
 
 def _of_webp(data: bytes) -> int | None:
-    """Return what a lossy picture can hold, or what the frames of an animation can cover.
+    """Return what a picture can hold, or what the frames of an animation can cover.
 
-    The canvas of an animation says any size at no cost, and so does a lossless picture.
+    The canvas of an animation says any size at no cost, and so does a lossless picture of one
+    colour, in which there is nothing to fill.
     """
     largest, at = 0, 12
     while at + 24 <= len(data):
         (size,) = struct.unpack_from("<I", data, at + 4)
         if data[at : at + 4] == b"VP8 ":
             return len(data) * _LOSSY_WEBP
+        if data[at : at + 4] == b"VP8L":
+            return len(data) * _LOSSLESS_WEBP
         if data[at : at + 4] == b"ANMF":
             width = int.from_bytes(data[at + 14 : at + 17], "little") + 1
             height = int.from_bytes(data[at + 17 : at + 20], "little") + 1

@@ -110,6 +110,7 @@ class Crew:
         self.members = [Member(number) for number in range(self._workers.count)]
         self._free = list(reversed(self.members))
         self._changed = threading.Condition()
+        self._stopped = False
 
     def start(self) -> None:
         """Start all workers and wait until they have loaded the model.
@@ -129,6 +130,7 @@ class Crew:
 
     def stop(self) -> None:
         """End all workers at once."""
+        self._stopped = True
         for member in self.members:
             worker, member.worker = member.worker, None
             if worker is not None:
@@ -153,6 +155,8 @@ class Crew:
             try:
                 return self._fill(member, sent, job)
             except self._workers.deaths:
+                if self._stopped:
+                    raise Cancelled("cancelled: the server has stopped") from None
                 member.deaths += 1
                 self._hire(member)
             finally:

@@ -155,6 +155,9 @@ class _Process:
             return future
 
         def pass_on(inner: Future[Any]) -> None:
+            if inner.cancelled():  # by `stop`, before the process had begun it
+                future.set_exception(BrokenProcessPool("the worker was stopped"))
+                return
             with self._heard:  # what the task has said comes first
                 self._heard.wait_for(lambda: self._last_heard >= number, _LAST_WORDS)
             error = inner.exception()
