@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
+import aleph
 from aleph.cli.app import app
 
 ROOT = Path(__file__).parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+
+MISSING = """() => {
+    const images = [...document.querySelectorAll("img")];
+    for (const image of images) image.loading = "eager";
+    const loaded = images.map((image) => image.decode().then(() => null, () => image.src));
+    return Promise.all(loaded).then((missing) => missing.filter(Boolean));
+}"""
+"""Addresses of the pictures of a page that cannot be shown."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +51,38 @@ def test_the_references_name_every_command_option_and_path(site: Path) -> None:
         assert f"aleph {command.callback.__name__}" in text
     assert "--mask-color" in text and "--workers" in text
     assert "/api/v1/inpaint" in (site / "reference" / "http.html").read_text()
-    assert "from_pretrained" in (site / "reference" / "python.html").read_text()
+    assert "evaluate [OPTIONS] model data...\n" in re.sub(r"<[^>]+>", "", text)
+
+
+def test_the_reference_of_python_has_every_public_name_and_nothing_else(site: Path) -> None:
+    text = (site / "reference" / "python.html").read_text()
+    described = {name.rpartition(".")[2] for name in re.findall(r'id="(aleph\.[\w.]+)"', text)}
+    assert set(aleph.__all__) - {"__version__"} <= described
+    assert not [name for name in described if name.startswith("_")]
+    assert "unwarned" not in described and "&gt;&gt;&gt;" not in text
+    assert not re.search(r'class="n">_\w', text)
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium in /usr/bin")
+def test_every_page_fits_a_phone_and_the_sliders_compare(site: Path) -> None:
+    """In a browser, from the disk: nothing is asked for elsewhere, no picture is missing."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for path in sorted(site.rglob("*.html")):
+            page.goto(path.as_uri())
+            assert page.evaluate(MISSING) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
+        page.goto((site / "index.html").as_uri())
+        for slider in page.locator(".compare input").all():
+            slider.evaluate("e => { e.value = 20; e.dispatchEvent(new Event('input')) }")
+            before = slider.locator("xpath=..").locator("img.before")
+            assert "80%" in before.evaluate("e => getComputedStyle(e).clipPath")
+        browser.close()
 
 
 def test_formulas_are_set_as_formulas(site: Path) -> None:

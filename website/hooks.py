@@ -27,6 +27,16 @@ REPOSITORY = "https://github.com/aleph-inpainting/aleph/blob/main"
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 """A formula as the extension arithmatex leaves it: \\(…\\) in a line, \\[…\\] on its own."""
 
+PRIVATE = re.compile(r'^ +<span class="n">_\w+</span>.*\n', re.MULTILINE)
+"""A line of a signature with a parameter that is no concern of those who call."""
+
+INLINE_CODE = re.compile(r"(?<!<span></span>)<code>[^<\n]+</code>")
+HYPHENATED = re.compile(r"(?<![^\s>])[^\s<>]*-[^\s<>]*(?![^\s<])")
+"""Words of code within a sentence that a browser would break at their hyphens, as `--grow`."""
+
+LONGEST_WORD = 30
+"""Longest of them, in characters, that is held together: more would not fit on a phone."""
+
 SIDE, GAP, CAPTION = 512, 16, 84
 """Side of the pictures in photo-portrait.jpg, the space between them, and that of the captions."""
 
@@ -59,13 +69,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(text: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Set formulas as MathML, which browsers show without a script."""
+    """Set formulas as MathML, which browsers show without a script, and more.
+
+    Words of code are held together; signatures lose what is private.
+    """
 
     def mathml(found: re.Match[str]) -> str:
         display = "block" if found[2] == "[" else "inline"
         return latex2mathml.converter.convert(html.unescape(found[3]).strip(), display=display)
 
-    return FORMULA.sub(mathml, text)
+    def held(word: re.Match[str]) -> str:
+        long = len(html.unescape(word[0])) > LONGEST_WORD
+        return word[0] if long else f'<span class="word">{word[0]}</span>'
+
+    text = INLINE_CODE.sub(lambda code: HYPHENATED.sub(held, code[0]), text)
+    return FORMULA.sub(mathml, PRIVATE.sub("", text))
 
 
 def _document(name: str) -> str:
@@ -131,7 +149,7 @@ def _command_line() -> str:
     ]
     for name, command in root.commands.items():
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
-        usage = " ".join(piece.strip("{}") for piece in command.collect_usage_pieces(inner))
+        usage = re.sub("[{}]", "", " ".join(command.collect_usage_pieces(inner)))
         records = [parameter.get_help_record(inner) for parameter in command.params]
         rows = [f"| `{names}` | {_cell(text)} |" for names, text in filter(None, records)]
         parts += [f"## aleph {name}", f"```\naleph {name} {usage}\n```", _paragraphs(command.help)]
