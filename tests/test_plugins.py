@@ -1,11 +1,14 @@
-"""The plug-in for ComfyUI, called as ComfyUI calls it, and the one-line function."""
+"""The plug-ins for ComfyUI and napari, called as these call them, and the one-line function."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,10 +16,12 @@ import pytest
 import torch
 
 import aleph
+from aleph.napari import inpaint_layer
 from aleph.pictures import face
 from helpers import noise
 
-PLUGIN = Path(__file__).parent.parent / "plugins" / "comfyui" / "aleph"
+ROOT = Path(__file__).parent.parent
+PLUGIN = ROOT / "plugins" / "comfyui" / "aleph"
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +68,93 @@ def test_the_function_fills_as_an_inpainter_does(tiny_folder: Path) -> None:
     filled = aleph.inpaint(image, mask, model=tiny_folder, preset="fast", seed=3)
     inpainter = aleph.Inpainter.from_pretrained(tiny_folder)
     assert np.array_equal(filled, inpainter(image, mask, preset="fast", seed=3).image)
+
+
+# ---- napari
+
+
+@dataclass
+class Layer:
+    """What the plug-in asks of napari's layers."""
+
+    data: Any
+    rgb: bool = False
+    contrast_limits: tuple[float, float] = (0, 255)
+    name: str = "photo"
+    scale: tuple[float, float] = (0.5, 0.5)
+    translate: tuple[float, float] = (3, 4)
+    rotate: float = 0
+    shear: float = 0
+
+
+def test_napari_finds_the_plug_in_and_can_make_its_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    npe2 = pytest.importorskip("npe2", reason="npe2 is not installed")
+    signature = pytest.importorskip("magicgui.signature", reason="magicgui is not installed")
+    manifest = npe2.PluginManifest.from_file(Path(aleph.__file__).parent / "napari.yaml")
+    manifest.validate_imports()
+    (widget,) = manifest.contributions.widgets
+    (command,) = manifest.contributions.commands
+    assert widget.command == command.id and widget.autogenerate
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["napari.manifest"] == {project["name"]: "aleph:napari.yaml"}
+    assert manifest.name == project["name"]
+
+    napari, layers, types = (ModuleType(f"napari{part}") for part in ("", ".layers", ".types"))
+    vars(layers).update(Image=Layer, Labels=Layer)
+    vars(types).update(LayerDataTuple=tuple)
+    vars(napari).update(layers=layers, types=types)
+    for module in (napari, layers, types):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    asked = signature.magic_signature(inpaint_layer)
+    assert list(asked.parameters) == ["image", "missing", "model", "preset", "seed"]
+    choices = asked.parameters["model"].options["choices"]
+    assert "faces-128" in choices(None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels", "limits"),
+    [
+        (np.uint8, 3, (0, 255)),
+        (np.uint8, 4, (0, 255)),
+        (np.float32, 3, (0, 1)),
+        (np.uint8, 0, (0, 255)),
+        (np.uint16, 0, (1000, 21000)),
+        (np.float64, 0, (-1.0, 1.0)),
+    ],
+)
+def test_a_layer_is_filled_in_its_own_numbers(
+    kind: type[np.generic], channels: int, limits: tuple[float, float], tiny_folder: Path
+) -> None:
+    picture = noise(32, 32) if channels else noise(32, 32)[..., 0]
+    values = limits[0] + picture / 255 * (limits[1] - limits[0])
+    if channels == 4:
+        values = np.dstack([values, np.full((32, 32), 200)])
+    data = values.astype(kind)
+    labels = np.zeros((32, 32), int)
+    labels[8:20, 8:20] = 3
+    layer = Layer(data, rgb=channels > 0, contrast_limits=limits)
+    before = data.copy()
+    filled, told, what = inpaint_layer(layer, Layer(labels), str(tiny_folder), "fast")
+    assert what == "image" and told["name"] == "photo, filled" and told["scale"] == (0.5, 0.5)
+    assert filled.dtype == data.dtype and np.array_equal(data, before)
+    assert np.array_equal(filled[labels == 0], data[labels == 0])
+    inside = filled[labels > 0]
+    assert not np.array_equal(inside, data[labels > 0])
+    assert inside[..., :3].min() >= limits[0] and inside[..., :3].max() <= limits[1]
+    if channels == 4:
+        assert (filled[..., 3] == 200).all()
+    if kind is np.uint8 and channels == 3:
+        same = aleph.inpaint(data, labels > 0, model=tiny_folder, preset="fast", seed=0)
+        assert np.array_equal(filled, same)
+
+
+def test_layers_that_cannot_be_filled_are_refused_in_a_sentence(tiny_folder: Path) -> None:
+    labels = Layer(np.ones((8, 8), int))
+    with pytest.raises(aleph.InputError, match=r"single pictures.*\(5, 8, 8\)"):
+        inpaint_layer(Layer(np.zeros((5, 8, 8))), labels)
+    with pytest.raises(aleph.InputError, match=r"labels are of \(8, 8\).*\(9, 8\)"):
+        inpaint_layer(Layer(np.zeros((9, 8))), labels)
+    with pytest.raises(aleph.EmptyMaskError):
+        inpaint_layer(
+            Layer(np.zeros((8, 8, 3)), rgb=True), Layer(np.zeros((8, 8), int)), str(tiny_folder)
+        )

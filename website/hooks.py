@@ -151,8 +151,9 @@ def _command_line() -> str:
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
         usage = re.sub("[{}]", "", " ".join(command.collect_usage_pieces(inner)))
         records = [parameter.get_help_record(inner) for parameter in command.params]
-        rows = [f"| `{names}` | {_cell(text)} |" for names, text in filter(None, records)]
-        parts += [f"## aleph {name}", f"```\naleph {name} {usage}\n```", _paragraphs(command.help)]
+        rows = [f"| `{names}` | {_cell(_coded(text))} |" for names, text in filter(None, records)]
+        told = _paragraphs(_coded(command.help or ""))
+        parts += [f"## aleph {name}", f"```\naleph {name} {usage}\n```", told]
         parts.append("\n".join(["| option | |", "| --- | --- |", *rows]))
     return "\n\n".join(parts) + "\n"
 
@@ -227,6 +228,13 @@ def _answers(operation: dict[str, Any]) -> str:
 def _paragraphs(text: str | None) -> str:
     """Return a help text with its line breaks inside paragraphs undone."""
     return "\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n"))
+
+
+def _coded(text: str) -> str:
+    """Return a help text with the options that it names set as code."""
+    pieces = text.split("`")
+    pieces[::2] = [re.sub(r"(?<![\w-])--[a-z][\w-]*", r"`\g<0>`", piece) for piece in pieces[::2]]
+    return "`".join(pieces)
 
 
 def _cell(text: str) -> str:

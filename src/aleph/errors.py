@@ -107,5 +107,5 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown {what} {shown(name)}: {hint}(known: {', '.join(names)})"
+    hint = f": did you mean '{near[0]}'?" if near else ""
+    return f"unknown {what} {shown(name)}{hint} (known: {', '.join(names)})"
