@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +224,44 @@ def test_a_store_is_read_and_written(folder: Path, tiny: Inpainter) -> None:
     finally:
         store.rm("/shelf", recursive=True)
         store.rm("/shelf/out.manifest", recursive=True) if store.exists("/shelf") else None
+
+
+def test_a_store_is_asked_about_many_photos_at_the_same_time(
+    tmp_path: Path, tiny: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer of a store takes a while: a second run must not wait for them one by one."""
+    memory = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
+    picture = Image.fromarray(noise(8, 8))
+    for number in range(64):
+        with memory().open(f"/many/photos/{number:02}.png", "wb") as file:
+            picture.save(file, "PNG")
+
+    def run() -> FolderOutcome:
+        places = ("memory://many/photos", Mask("center"), "memory://many/out")
+        return inpaint_folder(*places, tiny, steps=0)
+
+    try:
+        assert len(run().filled) == 64
+        info, lock, now, most = memory.info, threading.Lock(), 0, 0
+
+        def slow(self: object, path: str, **options: Any) -> Any:  # noqa: ANN401
+            nonlocal now, most
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.02)
+            with lock:
+                now -= 1
+            return info(self, path, **options)
+
+        monkeypatch.setattr(memory, "info", slow)
+        assert len(run().skipped) == 64
+        assert most >= 8
+        memory().pipe("/many/photos/07.png", memory().cat("/many/photos/08.png") + b" ")
+        assert run().filled == ["07.png"]
+    finally:
+        monkeypatch.undo()
+        memory().rm("/many", recursive=True)
 
 
 def test_a_store_that_cannot_be_used_is_one_sentence(

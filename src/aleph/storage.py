@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -15,6 +17,9 @@ from aleph.files import FileState, file_state, remove_temporaries, temporary_fol
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LOCAL = re.compile(r"(file|local)://", re.IGNORECASE)
+
+_QUESTIONS = 32
+"""Questions that a store is asked at the same time."""
 
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
@@ -50,6 +55,9 @@ class Folder(Protocol):
 
     def state(self, name: str, before: FileState | None = None) -> FileState:
         """Return the state of a file, as `aleph.files.file_state`."""
+
+    def asked_together(self, names: Iterable[str]) -> contextlib.AbstractContextManager[None]:
+        """Ask about files together: within, the first `exists` or `state` of each is answered."""
 
     def shown(self, name: str = "") -> str:
         """Return the path of a file as messages show it."""
@@ -131,6 +139,11 @@ class LocalFolder:
         """Return the state of a file."""
         return file_state(self.root / name, before)
 
+    @contextlib.contextmanager
+    def asked_together(self, names: Iterable[str]) -> Iterator[None]:
+        """Do nothing: a disk answers at once."""
+        yield
+
     def shown(self, name: str = "") -> str:
         """Return the path of a file."""
         return str(self.root / name)
@@ -187,6 +200,7 @@ class Store:
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
         self._files, self._root = _opened(self.address)
+        self._answers: dict[str, dict[str, Any] | None] = {}
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.address,)
@@ -209,7 +223,8 @@ class Store:
     def exists(self, name: str) -> bool:
         """Return whether there is such a file."""
         with _explained(f"cannot reach '{self.shown(name)}'", InputError):
-            return bool(self._files.isfile(self._path(name)))
+            facts = self._facts(name)
+        return facts is not None and facts["type"] == "file"
 
     def state(self, name: str, before: FileState | None = None) -> FileState:
         """Return the state of a file; it is read only where size or time have changed."""
@@ -218,6 +233,21 @@ class Store:
             return before
         with self.fetched(name) as path:
             return FileState(file_state(path).sha256, size, modified)
+
+    @contextlib.contextmanager
+    def asked_together(self, names: Iterable[str]) -> Iterator[None]:
+        """Ask about files together: a store takes tens of milliseconds for an answer."""
+        asked = list(dict.fromkeys(names))
+        with ThreadPoolExecutor(_QUESTIONS) as pool:
+            # What fails here fails again where it is asked for, and is explained there.
+            answers = pool.map(_without_errors(self._ask), asked)
+            self._answers = {
+                name: answer[0] for name, answer in zip(asked, answers, strict=True) if answer
+            }
+        try:
+            yield
+        finally:
+            self._answers = {}
 
     def shown(self, name: str = "") -> str:
         """Return the address of a file."""
@@ -264,14 +294,27 @@ class Store:
         return FileState(file_state(path).sha256, size, modified)
 
     def _size_and_time(self, name: str) -> tuple[int, int]:
-        path = self._path(name)
-        self._files.invalidate_cache(path.rpartition("/")[0])
-        facts = self._files.info(path)
+        facts = self._facts(name)
+        if facts is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.shown(name))
         times = [facts.get(key) for key in ("LastModified", "last_modified", "mtime", "created")]
         time = next((one for one in times if one is not None), 0)
         if isinstance(time, datetime):
             return int(facts["size"]), int(time.timestamp() * 1e9)
         return int(facts["size"]), int(time * 1e9) if isinstance(time, int | float) else 0
+
+    def _facts(self, name: str) -> dict[str, Any] | None:
+        """Return what the store says of a file; None if there is none."""
+        return self._answers.pop(name) if name in self._answers else self._ask(name)
+
+    def _ask(self, name: str) -> dict[str, Any] | None:
+        path = self._path(name)
+        self._files.invalidate_cache(path.rpartition("/")[0])
+        try:
+            facts: dict[str, Any] = self._files.info(path)
+        except FileNotFoundError:
+            return None
+        return facts
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -287,6 +330,20 @@ class _StoreRoom:
         names = {(self._below / path.name).as_posix(): path for path in paths}
         states = {name: self._store.put(name, names[name]) for name in reversed(names)}
         return {name: states[name] for name in names}
+
+
+def _without_errors(
+    ask: Callable[[str], dict[str, Any] | None],
+) -> Callable[[str], tuple[dict[str, Any] | None] | None]:
+    """Return a function that gives the answer in a tuple, or None where asking fails."""
+
+    def answer(name: str) -> tuple[dict[str, Any] | None] | None:
+        try:
+            return (ask(name),)
+        except Exception:  # each store's package has errors of its own
+            return None
+
+    return answer
 
 
 def _opened(address: str) -> tuple[Any, str]:

@@ -54,6 +54,9 @@ class PhotoOutcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+_TOGETHER = 500
+"""Photos about which stores are asked together."""
+
 OnPhoto = Callable[[PhotoOutcome], None]
 """Called with what became of each photo, as soon as that is known."""
 
@@ -257,16 +260,27 @@ class _FolderRun:
 
     def _tasks(self, chunks: Iterator[list[str]]) -> Iterator[PhotoTask]:
         """Yield what is to be done; several begin at once where that spares the store a write."""
-        waiting: list[PhotoTask] = []
-        for chunk in chunks:
-            for name in chunk:
-                task = self._task(name)
-                if task is not None:
-                    waiting.append(task)
-                if len(waiting) >= self._manifest.at_once:
-                    yield from self._begin(waiting)
-                    waiting = []
-        yield from self._begin(waiting)
+        size = self._manifest.at_once
+        for names in _parted(chunks, _TOGETHER):
+            with self._asked_together(names):
+                tasks = [task for name in names if (task := self._task(name)) is not None]
+            for start in range(0, len(tasks), size):
+                yield from self._begin(tasks[start : start + size])
+
+    @contextlib.contextmanager
+    def _asked_together(self, names: list[str]) -> Iterator[None]:
+        """Ask folders together about the files on which it depends what is to be done."""
+        asked: dict[Folder, list[str]] = {self._errand.out: [*map(self._errand.result, names)]}
+        for name in names:
+            if self._manifest.entry(name) is not None:
+                with contextlib.suppress(AlephError):  # no mask: told where the photo is looked at
+                    files = self._errand.made_of(name, self._errand.mask(name))
+                    for folder, file in files.values():
+                        asked.setdefault(folder, []).append(file)
+        with contextlib.ExitStack() as stack:
+            for folder, files_there in asked.items():
+                stack.enter_context(folder.asked_together(files_there))
+            yield
 
     def _task(self, name: str) -> PhotoTask | None:
         """Return what is to be done with a photo; None if nothing is, which is told."""
@@ -381,6 +395,13 @@ class _FolderRun:
         self._on_photo(outcome)
         if self._on_progress:
             self._on_progress(self._done, self._photos.found - self._skipped)
+
+
+def _parted(chunks: Iterator[list[str]], size: int) -> Iterator[list[str]]:
+    """Yield the names of chunks in lists of `size` at most."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            yield chunk[start : start + size]
 
 
 def _rejoined(first: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
