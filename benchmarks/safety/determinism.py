@@ -1,98 +1,191 @@
-"""The same photo filled alone and among others, by one thread and by several: byte for byte?
+"""The same photos filled in many ways: byte for byte the same files?
 
     python -m benchmarks determinism [--model faces-128] [--presets fast,balanced,thorough]
+        [--precisions fp32,bf16] [--threads 1,2,3,4] [--workers 1,2]
 
-Photos of several sizes with several holes and faces are filled alone, then all in one call, each
-with one thread of torch and with as many as there are processors. The table says how many fills
-differ from those that were made alone by one thread, by how many grey levels at most, and the
-seconds for all. `yeh2017` is cut to `YEH` steps.
+Photos of several sizes, one of a group with several faces, are filled one by one, as a folder, and
+all in one call, with so many threads of torch; by the command `aleph inpaint`, and by so many
+worker processes, which have as many threads as these commands have. What is compared are the files
+that were written, with those that were made one by one by the first number of threads. The table
+says how many files differ, by how many grey levels at most, and the seconds of the processor. The
+exit code is 1 if any differs that was not filled in one call with others.
 """
 
 from __future__ import annotations
 
+import resource
+import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
-import torch
+from PIL import Image
 
-from aleph.arrays import Hole, Pixels
+from aleph.folders import inpaint_folder
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
+from aleph.masks.read import Mask
+from aleph.photo.pixels import read_image
 from aleph.pictures import face, group, group_damage
-from benchmarks.options import PROCESSORS, options_parser, words
+from aleph.pretrained import Pretrained
+from aleph.workers.choose import WorkersWanted
+from aleph.workers.local import share_processors
+from benchmarks.options import options_parser, words
 
-YEH = 60
+TOGETHER = "all in one call"
+"""The way in which sums are rounded otherwise, as docs/security.md says."""
+
+
+def write_photos(folder: Path) -> None:
+    """Write photos and masks: a portrait with two holes, a smaller and a grey one, and a group."""
+    portrait = face()
+    grey = portrait.mean(2, keepdims=True).repeat(3, 2).astype(np.uint8)
+    pictures = {
+        "centre": (portrait, named_hole("center", portrait.shape[:2])),
+        "strokes": (portrait, named_hole("strokes", portrait.shape[:2], seed=3)),
+        "small": (portrait[::2, ::2], named_hole("half", portrait[::2, ::2].shape[:2])),
+        "grey": (grey, named_hole("random", grey.shape[:2], seed=3)),
+        "group": (group(), group_damage()),
+    }
+    for name, (pixels, hole) in pictures.items():
+        for kind, picture in (("photos", pixels), ("masks", hole.astype(np.uint8) * 255)):
+            (folder / kind).mkdir(exist_ok=True)
+            Image.fromarray(picture).save(folder / kind / f"{name}.png")
 
 
 @dataclass(frozen=True)
-class Photos:
-    """Photos and their holes, in order."""
+class Task:
+    """What is filled, and how.
 
-    images: list[Pixels]
-    holes: list[Hole]
+    Attributes:
+        folder: With `photos` and `masks`.
+        model: Which model, and in which arithmetic.
+        inpainter: The same, loaded.
+        preset: Of the search.
+    """
+
+    folder: Path
+    model: Pretrained
+    inpainter: Inpainter
+    preset: str
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the photos, in order."""
+        return sorted(path.name for path in (self.folder / "photos").iterdir())
+
+    def one_by_one(self, out: Path) -> None:
+        """Fill each photo by a call of its own."""
+        for name in self.names:
+            photo, mask = self.folder / "photos" / name, self.folder / "masks" / name
+            self.inpainter(photo, mask, preset=self.preset).save(out / name)
+
+    def together(self, out: Path) -> None:
+        """Fill all photos by one call, which searches their frames together."""
+        photos = [self.folder / "photos" / name for name in self.names]
+        masks = [self.folder / "masks" / name for name in self.names]
+        results = self.inpainter.batch(photos, masks, preset=self.preset)
+        for name, result in zip(self.names, results, strict=True):
+            result.save(out / name)
+
+    def as_folder(self, out: Path, workers: int | None = None) -> None:
+        """Fill the folder, in this process or by workers."""
+        wanted = None if workers is None else WorkersWanted(workers)
+        who = self.inpainter if workers is None else self.model
+        mask = Mask(str(self.folder / "masks"))
+        outcome = inpaint_folder(self.folder / "photos", mask, out, who, workers=wanted,
+                                 preset=self.preset)  # fmt: skip
+        assert outcome.filled == self.names, outcome
+
+    def by_command(self, out: Path) -> None:
+        """Fill each photo by the command, with the threads that it takes by itself."""
+        for name in self.names:
+            subprocess.run([sys.executable, "-m", "aleph", "inpaint",
+                            str(self.folder / "photos" / name), "--quiet",
+                            "--mask", str(self.folder / "masks" / name), "--out", str(out / name),
+                            "--model", str(self.model.name_or_path), "--preset", self.preset,
+                            "--precision", self.model.precision, "--device", "cpu"],
+                           check=True)  # fmt: skip
 
 
-def photos() -> Photos:
-    """Return a portrait with three holes, a smaller and a monochrome one, and a group."""
-    portrait = face()
-    grey = portrait.mean(2, keepdims=True).repeat(3, 2).astype(np.uint8)
-    images = [portrait, portrait, portrait, portrait[::2, ::2].copy(), grey]
-    masks = ("center", "half", "strokes", "center", "random")
-    holes = [
-        named_hole(mask, image.shape[:2], seed=3) for mask, image in zip(masks, images, strict=True)
-    ]
-    return Photos([*images, group()], [*holes, group_damage()])
+def compare(found: Path, wanted: Path) -> tuple[int, int]:
+    """Return how many files differ, and by how many grey levels at most."""
+    levels = []
+    for path in sorted(wanted.iterdir()):
+        if (found / path.name).read_bytes() != path.read_bytes():
+            ours, theirs = (read_image(one).astype(int) for one in (found / path.name, path))
+            levels.append(int(np.abs(ours - theirs).max()))
+    return len(levels), max(levels, default=0)
 
 
-def fill(inpainter: Inpainter, given: Photos, preset: str, together: bool) -> list[list[Pixels]]:
-    """Return the candidates of every photo."""
-    options: dict[str, Any] = {"preset": preset, "candidates": 2}
-    if preset == "yeh2017":
-        options["steps"] = YEH
-    if together:
-        results = inpainter.batch(given.images, given.holes, **options)
-    else:
-        results = [
-            inpainter(image, hole, **options)
-            for image, hole in zip(given.images, given.holes, strict=True)
-        ]
-    return [[candidate.image for candidate in result.candidates] for result in results]
+def seconds_used() -> float:
+    """Return the seconds of the processor of this process and of those that it waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def compare(found: list[list[Pixels]], wanted: list[list[Pixels]]) -> tuple[int, int]:
-    """Return how many fills differ, and by how many grey levels at most."""
-    levels = [
-        int(np.abs(one.astype(int) - other.astype(int)).max())
-        for ours, theirs in zip(found, wanted, strict=True)
-        for one, other in zip(ours, theirs, strict=True)
-    ]
-    return sum(level > 0 for level in levels), max(levels)
+Way = tuple[str, int | None, Callable[[Path], None]]
+"""A way to fill the photos: its name, its threads where it takes those of this process, and it."""
+
+
+def ways(task: Task, threads: list[int], workers: list[int]) -> list[Way]:
+    """Return every way, the first of which the others are compared with."""
+    return [
+        *((name, count, way) for count in threads for name, way in (
+            ("one by one", task.one_by_one), ("a folder", task.as_folder),
+            (TOGETHER, task.together))),
+        ("`aleph inpaint`, each", None, task.by_command),
+        *((f"a folder, by {count} workers", None, partial(task.as_folder, workers=count))
+          for count in workers),
+    ]  # fmt: skip
 
 
 def main() -> None:
     """Fill, compare, print the table."""
-    parser = options_parser(__doc__, data=False, model="faces-128", precision="fp32",
-                            presets="fast,balanced,thorough,yeh2017")  # fmt: skip
+    parser = options_parser(
+        __doc__, data=False, model="faces-128", presets="fast,balanced,thorough"
+    )
+    parser.add_argument("--precisions", default="fp32,bf16", help="arithmetics (fp32,bf16)")
+    parser.add_argument("--threads", default="1,2,3,4", help="threads of torch (1,2,3,4)")
+    parser.add_argument("--workers", default="1,2", help="processes (1,2)")
     options = parser.parse_args()
-    inpainter = Inpainter.from_pretrained(options.model, device="cpu", precision=options.precision)
-    given, differing = photos(), 0
-    print("| preset | filled | threads | fills that differ | by levels, at most | seconds |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for preset in words(options.presets):
-        wanted: list[list[Pixels]] = []
-        for threads in sorted({1, PROCESSORS}):
-            torch.set_num_threads(threads)
-            for together in (False, True):
-                began = time.process_time()
-                found = fill(inpainter, given, preset, together)
-                wanted = wanted or found
-                count, level = compare(found, wanted)
-                differing += count
-                how, fills = "together" if together else "alone", sum(map(len, found))
-                seconds = time.process_time() - began
-                cells = (preset, how, threads, f"{count} of {fills}", level, f"{seconds:.0f}")
-                print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    threads, workers = ([int(word) for word in words(text)]
+                        for text in (options.threads, options.workers))  # fmt: skip
+    differing = 0
+    print("| arithmetic | preset | filled | threads | files that differ | by levels | seconds |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory(prefix="determinism-") as root:
+        folder = Path(root)
+        write_photos(folder)
+        for precision in words(options.precisions):
+            model = Pretrained(options.model, "cpu", precision)  # type: ignore[arg-type]
+            task = Task(folder, model, model.load(), "")
+            for preset in words(options.presets):
+                differing += _measure(replace(task, preset=preset), threads, workers)
     sys.exit(differing > 0)
+
+
+def _measure(task: Task, threads: list[int], workers: list[int]) -> int:
+    """Print the rows of a preset; return how many files differ that should not."""
+    precision, differing = task.model.precision, 0
+    wanted: Path | None = None
+    for number, (name, count, way) in enumerate(ways(task, threads, workers)):
+        out = task.folder / f"{precision}-{task.preset}-{number}"
+        out.mkdir()
+        if count is not None:
+            share_processors(count)
+        began = seconds_used()
+        way(out)
+        wanted = wanted or out
+        differ, levels = compare(out, wanted)
+        differing += differ if name != TOGETHER else 0
+        cells = (precision, task.preset, name, count or "its own",
+                 f"{differ} of {len(task.names)}", levels,
+                 f"{seconds_used() - began:.0f}")  # fmt: skip
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    return differing
