@@ -30,11 +30,11 @@ lint: install
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 audit: install
-	$(BIN)/pip-audit --local --skip-editable
+	$(BIN)/python -m benchmarks audit
 
 sbom: install
 	mkdir -p dist
-	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-file dist/aleph.cdx.json
+	$(BIN)/python -m benchmarks sbom dist/aleph.cdx.json
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

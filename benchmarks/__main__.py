@@ -40,6 +40,8 @@ BENCHMARKS = {
     "kill": "safety.kill",
     "soak": "safety.soak",
     "determinism": "safety.determinism",
+    "audit": "safety.audit",
+    "sbom": "safety.sbom",
 }
 """Modules by the names of their benchmarks."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from aleph.errors import AlephError, InputError
 from aleph.workers.dispatch import TRIES, Outcome, Workers, dispatch
-from aleph.workers.local import local_workers
+from aleph.workers.local import local_workers, threads_each
 from conftest import RunCli
 from helpers import files_below
 
@@ -185,6 +185,31 @@ def test_a_worker_that_was_given_nothing_ends_with_its_parent(tmp_path: Path) ->
     parent = subprocess.Popen(command, stdout=subprocess.PIPE)
     parent.communicate(timeout=60)  # the worker keeps the pipe open for as long as it lives
     assert parent.returncode == -signal.SIGKILL
+
+
+def threads() -> Callable[[int], int]:
+    """Set up a worker that says how many threads torch has in it."""
+    import torch
+
+    return lambda number: torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("1", 1), ("", 3), ("0", 3), ("64", 3), ("4,2", 3)])
+def test_workers_heed_the_number_of_threads_that_is_set(
+    said: str, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aleph.workers.local.processors", lambda: 7)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_each(2) == wanted
+    assert threads_each(8) == 1
+
+
+def test_a_worker_has_the_threads_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aleph.workers.local.processors", lambda: 4)
+    for said, wanted in (("1", 1), ("3", 3)):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        (outcome,) = dispatch([0], local_workers(threads, 1, apart=True))
+        assert outcome.result == wanted
 
 
 def test_impossible_numbers_of_workers_are_refused() -> None:

@@ -3,12 +3,13 @@
     python -m benchmarks determinism [--model faces-128] [--presets fast,balanced,thorough]
         [--precisions fp32,bf16] [--threads 1,2,3,4] [--workers 1,2]
 
-Photos of several sizes, one of a group with several faces, are filled one by one, as a folder, and
-all in one call, with so many threads of torch; by the command `aleph inpaint`, and by so many
-worker processes, which have as many threads as these commands have. What is compared are the files
-that were written, with those that were made one by one by the first number of threads. The table
-says how many files differ, by how many grey levels at most, and the seconds of the processor. The
-exit code is 1 if any differs that was not filled in one call with others.
+Photos of several sizes, one of a group with several faces, are filled one by one and all in one
+call, with so many threads of torch; as a folder; by the command `aleph inpaint`; and by so many
+worker processes. The last two have as many threads as they take by themselves. The files that were
+written are compared with those that were made one by one with the first number of threads. The
+table says how many differ, by how many grey levels at most, which row had the very same files
+first, and the seconds of the processor. The exit code is 1 if what was not filled in one call with
+others is not the same as one by one with the same threads.
 """
 
 from __future__ import annotations
@@ -37,16 +38,15 @@ from aleph.workers.choose import WorkersWanted
 from aleph.workers.local import share_processors
 from benchmarks.options import options_parser, words
 
-TOGETHER = "all in one call"
-"""The way in which sums are rounded otherwise, as docs/security.md says."""
+ALONE, TOGETHER = "one by one", "all in one call"
+"""Two ways, in the second of which sums are rounded otherwise, as docs/security.md says."""
 
 
 def write_photos(folder: Path) -> None:
-    """Write photos and masks: a portrait with two holes, a smaller and a grey one, and a group."""
+    """Write photos and masks: a portrait, a smaller and a grey one, and a group."""
     portrait = face()
     grey = portrait.mean(2, keepdims=True).repeat(3, 2).astype(np.uint8)
     pictures = {
-        "centre": (portrait, named_hole("center", portrait.shape[:2])),
         "strokes": (portrait, named_hole("strokes", portrait.shape[:2], seed=3)),
         "small": (portrait[::2, ::2], named_hole("half", portrait[::2, ::2].shape[:2])),
         "grey": (grey, named_hole("random", grey.shape[:2], seed=3)),
@@ -136,11 +136,12 @@ Way = tuple[str, int | None, Callable[[Path], None]]
 def ways(task: Task, threads: list[int], workers: list[int]) -> list[Way]:
     """Return every way, the first of which the others are compared with."""
     return [
-        *((name, count, way) for count in threads for name, way in (
-            ("one by one", task.one_by_one), ("a folder", task.as_folder),
-            (TOGETHER, task.together))),
+        (ALONE, threads[0], task.one_by_one),
+        ("a folder", threads[0], task.as_folder),
+        *((ALONE, count, task.one_by_one) for count in threads[1:]),
+        *((TOGETHER, count, task.together) for count in threads),
         ("`aleph inpaint`, each", None, task.by_command),
-        *((f"a folder, by {count} workers", None, partial(task.as_folder, workers=count))
+        *((f"a folder, {count} workers", None, partial(task.as_folder, workers=count))
           for count in workers),
     ]  # fmt: skip
 
@@ -156,9 +157,10 @@ def main() -> None:
     options = parser.parse_args()
     threads, workers = ([int(word) for word in words(text)]
                         for text in (options.threads, options.workers))  # fmt: skip
-    differing = 0
-    print("| arithmetic | preset | filled | threads | files that differ | by levels | seconds |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    wrong = 0
+    print("| row | arithmetic | preset | filled | threads | files that differ | by levels | "
+          "same as row | seconds |")  # fmt: skip
+    print("| --- " * 9 + "|")
     with tempfile.TemporaryDirectory(prefix="determinism-") as root:
         folder = Path(root)
         write_photos(folder)
@@ -166,26 +168,28 @@ def main() -> None:
             model = Pretrained(options.model, "cpu", precision)  # type: ignore[arg-type]
             task = Task(folder, model, model.load(), "")
             for preset in words(options.presets):
-                differing += _measure(replace(task, preset=preset), threads, workers)
-    sys.exit(differing > 0)
+                wrong += _measure(replace(task, preset=preset), threads, workers)
+    sys.exit(wrong > 0)
 
 
 def _measure(task: Task, threads: list[int], workers: list[int]) -> int:
-    """Print the rows of a preset; return how many files differ that should not."""
-    precision, differing = task.model.precision, 0
-    wanted: Path | None = None
-    for number, (name, count, way) in enumerate(ways(task, threads, workers)):
-        out = task.folder / f"{precision}-{task.preset}-{number}"
+    """Print the rows of a preset; return how many are not the same as they should be."""
+    done: list[tuple[str, int | None, Path]] = []
+    wrong = 0
+    for name, count, way in ways(task, threads, workers):
+        out = task.folder / f"{task.model.precision}-{task.preset}-{len(done)}"
         out.mkdir()
         if count is not None:
             share_processors(count)
         began = seconds_used()
         way(out)
-        wanted = wanted or out
-        differ, levels = compare(out, wanted)
-        differing += differ if name != TOGETHER else 0
-        cells = (precision, task.preset, name, count or "its own",
-                 f"{differ} of {len(task.names)}", levels,
-                 f"{seconds_used() - began:.0f}")  # fmt: skip
+        seconds = seconds_used() - began
+        done.append((name, count, out))
+        differ, levels = compare(out, done[0][2])
+        same = next(row for row, (_, _, one) in enumerate(done, 1) if compare(out, one)[0] == 0)
+        alone = [n for n, c, one in done if compare(out, one)[0] == 0 and count in (None, c)]
+        wrong += name != TOGETHER and ALONE not in alone
+        cells = (len(done), task.model.precision, task.preset, name, count or "its own",
+                 f"{differ} of {len(task.names)}", levels, same, f"{seconds:.0f}")  # fmt: skip
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    return differing
+    return wrong

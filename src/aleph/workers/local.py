@@ -54,6 +54,16 @@ def processors() -> int:
         return os.cpu_count() or 1
 
 
+def threads_each(count: int) -> int:
+    """Return the threads of each of so many workers: its share of the processors.
+
+    A lower OMP_NUM_THREADS counts, as it does for torch: the same number of threads everywhere
+    gives the same bytes, whoever fills (docs/security.md).
+    """
+    share, said = max(1, processors() // count), os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(said)) if said.isdecimal() and int(said) else share
+
+
 def free_memory() -> int:
     """Return the bytes of memory that are there for new processes; a guess where none tells."""
     try:
@@ -113,7 +123,7 @@ class Processes:
     def __init__(self, setup: Setup, count: int) -> None:
         self.count = count
         self._setup = setup
-        self._threads = max(1, processors() // count)
+        self._threads = threads_each(count)
 
     def start(self) -> Worker:
         """Start a process."""
