@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -145,6 +146,24 @@ def test_a_server_that_is_stopped_leaves_its_place_to_another(bench: kill.Bench)
     served = next(one for one in servers() if one.name == "serve, searching")
     tally = ServerBench(bench.given, bench.folder, bench.rng).killed(served, signal.SIGTERM, 1)
     assert (tally.trials, tally.faults) == (1, [])
+
+
+def test_an_answer_that_does_not_come_in_time_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+    from benchmarks.safety import clients
+
+    monkeypatch.setattr(clients, "PATIENCE", 0.2)
+    answers = clients.Answers()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        client = clients.Client(address, "127.0.0.1", 0, answers)
+        client._ways = ((0.5, client.fill), (0.5, client.dawdle))
+        client.run(time.monotonic() + 1.0)
+    late = sum(statuses[clients.LATE] for statuses in answers.statuses.values())
+    assert late == len(answers.problems) > 0
+    assert answers.seconds == [0.2] * answers.statuses["fill"][clients.LATE]
 
 
 def test_clients_note_what_a_server_answers(tiny_folder: Path) -> None:

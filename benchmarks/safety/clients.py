@@ -24,6 +24,12 @@ from benchmarks.safety.seeds import pictures
 WELL = (200, 202, 204, 429)
 """What those who behave may be answered."""
 
+PATIENCE = 180.0
+"""Seconds that a client waits for an answer."""
+
+UNASKED, LATE = 0, -1
+"""What stands in the place of a status: nothing was waited for, or in vain."""
+
 SIZES = (64, 96, 160)
 """Sides of the pictures that are filled, in pixels."""
 
@@ -33,8 +39,8 @@ class Answers:
     """What all clients were answered.
 
     Attributes:
-        statuses: How often each status came, by what was done.
-        seconds: Time of each fill that was waited for.
+        statuses: How often each status came, by what was done; also `UNASKED` and `LATE`.
+        seconds: Time of each fill that was waited for, `PATIENCE` of one that did not come.
         problems: What must not happen, a sentence each.
     """
 
@@ -50,6 +56,14 @@ class Answers:
             self.statuses[name][status] += 1
             if not allowed(status):
                 self.problems.append(f"{name}: {status}: {answer.text[:300]}")
+
+    def late(self, name: str) -> None:
+        """Note that a client has waited in vain, which must not happen."""
+        with self._lock:
+            self.statuses[name][LATE] += 1
+            self.problems.append(f"{name}: no answer within {PATIENCE:.0f} s")
+            if name == "fill":
+                self.seconds.append(PATIENCE)
 
     def fault(self, sentence: str) -> None:
         """Note what must not happen."""
@@ -82,7 +96,7 @@ class Client:
         self.answers, self.address = answers, address
         self._seeds = [each.data for each in pictures()]
         transport = httpx.HTTPTransport(local_address=own)
-        self.http = httpx.Client(base_url=address, transport=transport, timeout=180.0)
+        self.http = httpx.Client(base_url=address, transport=transport, timeout=PATIENCE)
         self._own = own
         self._ways: tuple[tuple[float, Callable[[], None]], ...] = (
             (0.4, self.fill),
@@ -103,6 +117,8 @@ class Client:
                 _, way = self._ways[int(self.rng.choice(len(shares), p=shares / shares.sum()))]
                 try:
                     way()
+                except (httpx.TimeoutException, TimeoutError):
+                    self.answers.late(way.__name__.replace("_", " "))
                 except Exception as error:  # whatever it is, the client goes on
                     self.answers.fault(f"{way.__name__}: {type(error).__name__}: {error}")
 
@@ -181,16 +197,16 @@ class Client:
         with self._connected() as connection:
             connection.sendall(sent)
             time.sleep(float(self.rng.uniform(0, 1.5)))
-        self.answers.statuses["hang up"][0] += 1
+        self.answers.statuses["hang up"][UNASKED] += 1
 
     def junk(self) -> None:
         """Send an odd request, or bytes that are none."""
         if self.rng.random() < 0.2:
             with self._connected() as connection:
                 connection.sendall(self.rng.bytes(int(self.rng.integers(1, 5000))) + b"\r\n\r\n")
-                connection.settimeout(30)
+                connection.settimeout(PATIENCE)
                 status = connection.recv(4096).split(b" ")[1:2]
-            self.answers.statuses["junk"][int(status[0]) if status else 0] += 1
+            self.answers.statuses["junk"][int(status[0]) if status else UNASKED] += 1
             if status and not at_fault(int(status[0])):
                 self.answers.fault(f"junk: bytes were answered {status[0]!r}")
             return
@@ -198,10 +214,10 @@ class Client:
         headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in asked.headers]
         try:
             answer = self.http.request(
-                asked.method, asked.path, content=asked.body, headers=headers, timeout=60.0
+                asked.method, asked.path, content=asked.body, headers=headers
             )
         except (h11.ProtocolError, httpx.ProtocolError, httpx.WriteError):
-            self.answers.statuses["junk"][0] += 1  # it was not even sent, or hung up on
+            self.answers.statuses["junk"][UNASKED] += 1  # it was not even sent, or hung up on
             return
         self.answers.add("junk", answer, at_fault)
         if answer.status_code == 202:
@@ -217,7 +233,7 @@ class Client:
             for part in np.array_split(np.frombuffer(data, np.uint8), 8):
                 connection.sendall(part.tobytes())
                 time.sleep(float(self.rng.uniform(0.2, 1.5)))
-            status = self._answered("dawdle", connection, 120)
+            status = self._answered("dawdle", connection)
         if status != 200:
             self.answers.fault(f"dawdle: {status}")
 
@@ -245,13 +261,13 @@ class Client:
         head = f"POST {PREFIX}/display HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {10**12}"
         with self._connected() as connection:
             connection.sendall(f"{head}\r\n\r\n".encode())
-            status = self._answered("pry", connection, 60)
+            status = self._answered("pry", connection)
         if status != 413:
             self.answers.fault(f"pry: {status} for a terabyte")
 
-    def _answered(self, act: str, connection: socket.socket, seconds: float) -> int:
+    def _answered(self, act: str, connection: socket.socket) -> int:
         """Wait for the status of what was sent by hand, and count it."""
-        connection.settimeout(seconds)
+        connection.settimeout(PATIENCE)
         status = int(connection.recv(4096).split(b" ")[1])
         self.answers.statuses[act][status] += 1
         return status

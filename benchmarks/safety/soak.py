@@ -27,7 +27,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from benchmarks.safety.clients import Answers, Client
+from benchmarks.safety.clients import LATE, PATIENCE, UNASKED, Answers, Client
 from benchmarks.safety.processes import children
 from benchmarks.serving.served import serving
 
@@ -38,6 +38,8 @@ WARM_UP = 0.2
 """Share of the time in which models are loaded and allocators find their size."""
 
 MODEL = "faces-dcgan-64"
+
+_NOTHING = {UNASKED: "not waited for", LATE: "no answer in time"}
 
 _PENDING = ("aleph_jobs_waiting ", "aleph_jobs_running ")
 """Beginnings of the lines of /metrics that say how many jobs there are."""
@@ -62,11 +64,13 @@ class Watch:
         processes = [self.process, *children(self.process)]
         self.memory.append((seconds, sum(map(resident, processes))))
 
-    def kill_a_worker(self) -> None:
-        """Kill the first of its own processes, if it has any."""
-        for worker in children(self.process)[:1]:
+    def kill_a_worker(self) -> bool:
+        """Kill the first of its own processes; return whether it has any."""
+        workers = children(self.process)[:1]
+        for worker in workers:
             os.kill(worker, signal.SIGKILL)
             self.killed += 1
+        return bool(workers)
 
     def growth(self, seconds: float) -> tuple[float, float]:
         """Return the mean memory over the first quarter after the warm-up, and over the last."""
@@ -107,12 +111,14 @@ def soak(address: str, process: int, options: argparse.Namespace) -> tuple[Answe
     moments = [0.25, 0.5, 0.75]
     while (passed := time.monotonic() - began) < seconds:
         watch.look(passed)
-        if moments and passed > moments[0] * seconds:
+        if moments and passed > moments[0] * seconds and watch.kill_a_worker():
             moments.pop(0)
-            watch.kill_a_worker()
         time.sleep(min(2.0, seconds / 100))
+    end = time.monotonic() + PATIENCE + 30
     for thread in threads:
-        thread.join(120)
+        thread.join(max(0.0, end - time.monotonic()))
+        if thread.is_alive():
+            answers.fault("a client has not come to an end")
     return answers, watch
 
 
@@ -186,7 +192,8 @@ def _tell(
     print("| what clients did | times | answers |")
     print("| --- | --- | --- |")
     for name, statuses in sorted(answers.statuses.items()):
-        shown = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
+        shown = ", ".join(f"{n} × {_NOTHING.get(status, status)}"
+                          for status, n in sorted(statuses.items()))  # fmt: skip
         print(f"| {name} | {sum(statuses.values())} | {shown} |")
     percentiles = np.percentile(answers.seconds or [0.0], [50, 95, 99, 100])
     shown = ", ".join(f"{value:.2f}" for value in percentiles)
