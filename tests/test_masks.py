@@ -431,6 +431,21 @@ def test_a_mask_of_black_white_and_nothing_marks_the_white() -> None:
     assert np.array_equal(hole, STROKES & (pixels[:, :, 3] == 255))
 
 
+@pytest.mark.parametrize("strength", [20, 76, 127])
+def test_strokes_of_a_translucent_brush_are_strokes(strength: int) -> None:
+    pixels = np.zeros((*STROKES.shape, 4), np.uint8)
+    pixels[STROKES] = (255, 0, 0, strength)
+    assert np.array_equal(read_hole(Image.fromarray(pixels), STROKES.shape), STROKES)
+
+
+def test_a_mask_the_wrong_way_round_is_told_of_but_not_one_of_ours() -> None:
+    pixels = np.where(STROKES, 0, 255).astype(np.uint8)
+    assert STROKES.mean() > 0.1
+    with pytest.warns(MaskWarning, match="wrong way round"):
+        read_hole(Image.fromarray(pixels), STROKES.shape)
+    assert read_hole("random", (64, 64)).mean() > 2 / 3  # without a warning
+
+
 def test_an_empty_layer_is_refused_as_such() -> None:
     empty = Image.new("RGBA", (64, 48), (255, 255, 255, 0))
     with pytest.raises(EmptyMaskError, match="wholly transparent: nothing is painted"):

@@ -358,8 +358,9 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         files, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
     except ImportError as error:
-        package = _PACKAGES.get(kind, "a further package")
-        raise MissingDependencyError(f"'{address}' needs {package}: {error}") from None
+        package = _PACKAGES.get(kind)
+        how = f"{package}: pip install {package}" if package else f"a further package: {error}"
+        raise MissingDependencyError(f"'{address}' needs {how}") from None
     except ValueError as error:
         raise InputError(f"the address '{address}' cannot be used: {error}") from None
     return files, str(root).rstrip("/")

@@ -41,6 +41,9 @@ _GREY = 24
 _OPAQUE = 128
 """Alpha from which on a pixel counts as visible."""
 
+_FAINT = 16
+"""Alpha from which on the strongest pixel of a layer is a stroke: brushes may be translucent."""
+
 _HOW = "draw what is missing white on black, or name its colour by --mask-color"
 
 
@@ -126,9 +129,12 @@ def _missing_layer(
     pixels: Pixels, alpha: NDArray[np.uint8], photo: Photo | None
 ) -> NDArray[np.uint8]:
     """Read a picture that is transparent in places: painted strokes, or a sheet with holes."""
-    seen, erased = alpha >= _OPAQUE, _mask_of(alpha < 255)
-    if not seen.any():
+    strongest = int(alpha.max())
+    if strongest < _FAINT:
         raise EmptyMaskError("the mask is wholly transparent: nothing is painted on it")
+    if strongest < _OPAQUE:  # painted with a translucent brush: taken for what it is half-way
+        alpha = np.rint(alpha * (255 / strongest)).astype(np.uint8)
+    seen, erased = alpha >= _OPAQUE, _mask_of(alpha < 255)
     share = float(seen.mean())
     if _is_copy(pixels, photo, seen):
         return erased

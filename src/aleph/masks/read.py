@@ -53,8 +53,9 @@ LOSSY_RIM = 4
 """Pixels beside a painted colour that JPEG tints with it (on a portrait at quality 75, strokes of 4
 and 12 pixels: 4 leave tinted pixels of 3 % of the strokes' area at most, 2 leave up to 21 %)."""
 
-_MOST = 0.9
-"""Share of missing pixels above which the mask is probably inverted."""
+_MOST, _NEARLY_ALL = 0.75, 0.9
+"""Share of missing pixels above which a mask is probably inverted: of one that is taken as it is,
+and of one that was inverted or widened already, or is drawn at random."""
 
 
 NOTHING_MISSING = "nothing says what is missing: give a mask, or the colour painted over the damage"
@@ -204,7 +205,7 @@ def read_hole(
         InputError: if it cannot be read, has another size, or has no known pixel.
 
     Warns:
-        MaskWarning: if more than nine tenths are missing, or as `missing_in`.
+        MaskWarning: if more than three quarters are missing, or as `missing_in`.
     """
     options = _with_array(mask if isinstance(mask, Mask) else Mask(mask))
     marked = _marked(options, photo, limits)
@@ -226,7 +227,7 @@ def read_hole(
     if photo is not None and photo.missing is not None:
         hole = hole | photo.missing
     check_hole(hole)
-    _warn_of_most(hole, options.invert)
+    _warn_of_most(hole, options)
     return hole
 
 
@@ -377,10 +378,11 @@ def widened(hole: Hole, pixels: int) -> Hole:
     return np.asarray(distance <= pixels + 1e-3)
 
 
-def _warn_of_most(hole: Hole, inverted: bool) -> None:
+def _warn_of_most(hole: Hole, mask: Mask) -> None:
     share = float(hole.mean())
-    if share > _MOST:
-        switch = "leave out" if inverted else "use"
+    named = isinstance(mask.source, str) and mask.source in NAMED_MASKS
+    if share > (_NEARLY_ALL if mask.invert or mask.grow or named else _MOST):
+        switch = "leave out" if mask.invert else "use"
         warn(
             f"{share:.0%} of the image is marked as missing; if the mask is the wrong way round, "
             f"{switch} --invert-mask (in Python: Mask(…, invert=True))",

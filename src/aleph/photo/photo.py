@@ -281,7 +281,8 @@ def _samples(picture: Image.Image) -> tuple[Samples, Space]:
         mode = "RGBA" if mode == "RGB" else "LA"
     if mode not in _SPACES:
         raise InputError(
-            f"its pixels have mode {mode}; give grey, RGB or CMYK with 8 or 16 bits per channel"
+            f"pictures of mode {mode} are not read: save it anew as grey, RGB or CMYK with 8 or 16 "
+            "bits per channel"
         )
     array = np.array(picture.convert(mode))
     samples = array.astype(np.uint8) * np.uint8(255) if mode == "1" else array
