@@ -78,6 +78,13 @@ def test_what_a_pipe_cannot_do_is_refused(
     refused(call_cli("inpaint", *words, "--model", tiny_folder), says)
 
 
+def test_the_search_for_damage_alone_refuses_pipes_in_a_sentence(
+    scene: Path, call_cli: RunCli
+) -> None:
+    refused(call_cli("damage", "-", "-o", scene / "found.png"), "no pipes")
+    refused(call_cli("damage", scene / "image.png", "-o", "-"), "no pipes")
+
+
 def test_what_is_no_picture_is_called_by_where_it_came_from(
     call_cli: RunCli, scene: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

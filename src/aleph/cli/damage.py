@@ -48,6 +48,11 @@ def damage(
     from aleph.damage.write import DamageRequest
     from aleph.workers.choose import WorkersWanted
 
+    if "-" in (image, out, overlay):
+        raise InputError(
+            "aleph damage reads and writes files, no pipes: name them; "
+            "aleph inpaint - --mask auto -o - finds and fills damage in a pipe"
+        )
     how = given(finder=model, device=device, precision=precision)
     request = DamageRequest(sensitivity, grow, **how)
     wanted, show = WorkersWanted(workers, cluster), FolderShow(as_json, quiet)
