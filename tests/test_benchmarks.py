@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aleph.errors import InputError
 from aleph.evaluation.markdown import cell_text
@@ -250,3 +251,17 @@ class TestSpeed:
         images, holes = speed.damaged(sources, Case("fast", "m", 3, 160))
         assert [image.shape for image in images] == [(160, 160, 3)] * 3
         assert np.array_equal(images[0], images[2]) and holes[0].shape == (160, 160)
+
+
+def test_files_that_differ_are_told_by_their_levels(tmp_path: Path) -> None:
+    from benchmarks.safety.determinism import compare, write_photos
+
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        write_photos(tmp_path / name)
+    one, other = tmp_path / "one" / "photos", tmp_path / "other" / "photos"
+    assert compare(other, one) == (0, 0)
+    pixels = np.array(Image.open(one / "grey.png"))
+    pixels[3, 4] = np.where(pixels[3, 4] < 128, pixels[3, 4] + 7, pixels[3, 4] - 7)
+    Image.fromarray(pixels).save(other / "grey.png")
+    assert compare(other, one) == (1, 7)
