@@ -195,15 +195,15 @@ class TestSpeed:
 
         monkeypatch.setattr(Inpainter, "batch", batch)
         monkeypatch.setattr("benchmarks.speed.measure.time.perf_counter", lambda: clock[0])
-        timing = measure(Case("thorough", str(tiny_folder), 2), [], [], most=3, repeats=2)
+        timing = measure(Case("thorough", str(tiny_folder), 2), [], [], repeats=2)
         assert timing.seconds[1] == pytest.approx((2 + 0.5 * 200) / 2)
         assert timing.step == pytest.approx(0.25)
 
     def test_classical_fills_and_loading_are_measured(self, tiny_folder: Path) -> None:
         image, hole = np.zeros((16, 16, 3), np.uint8), named_hole("center", (16, 16))
-        timing = measure(Case("telea", "", 1, 16), [image], [hole], 1, 3)
+        timing = measure(Case("telea", "", 1, 16), [image], [hole], 3)
         assert 0 < timing.seconds[0] <= timing.seconds[1] <= timing.seconds[2] < 1
-        assert measure(Case("nothing", str(tiny_folder)), [], [], 1, 1).megabytes > 10
+        assert measure(Case("nothing", str(tiny_folder)), [], [], 1).megabytes > 10
 
     def test_every_start_costs_a_pass_and_its_gradient(self, tiny_folder: Path) -> None:
         one, eight = (

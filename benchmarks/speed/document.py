@@ -51,7 +51,7 @@ def _head(measured: Measured, command: str) -> str:
         f"On {processor()}, {measured.threads} thread{'s' if measured.threads > 1 else ''}, torch "
         f"{torch.__version__}, in one run, every case in a process of its own, mask `center`. "
         f"Seconds are per image, the median of {measured.repeats} repeats, with the least and the "
-        "largest in brackets. Searches of many steps are timed with 0 steps and with a few, and "
+        "largest in brackets. Searches of more than 40 steps are timed with 0 and with 40, and "
         "extrapolated linearly. Memory is the largest resident set of the process; with only the "
         f"model loaded it is {_list_numbers(loaded)} MB. 3×3 convolutions alone reach {rates} on "
         "this machine."

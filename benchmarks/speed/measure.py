@@ -20,8 +20,8 @@ from aleph.inpainter import Inpainter
 from aleph.presets import resolve_settings
 from benchmarks.speed.lama import LAMA, lama_fill, lama_network
 
-SHORT = 20
-"""Most steps that are run of a search from one start; longer ones are extrapolated linearly."""
+SHORT = 40
+"""Most steps that are run of a search; longer ones are extrapolated linearly."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,13 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
     return min(values), statistics.median(values), max(values)
 
 
-def measure(case: Case, images: list[Pixels], holes: list[Hole], most: int, repeats: int) -> Timing:
+def measure(case: Case, images: list[Pixels], holes: list[Hole], repeats: int) -> Timing:
     """Measure a case in this process, after one run that is not counted.
 
     Args:
         case: What to do.
         images: `case.batch` pictures.
         holes: Their holes.
-        most: Most steps that are run of a search from several starts; of one start, `SHORT`.
         repeats: How often it is measured.
     """
     if case.method == "nothing":
@@ -110,8 +109,7 @@ def measure(case: Case, images: list[Pixels], holes: list[Hole], most: int, repe
         seconds = timed(lambda: fill_classically(case.method, images, holes), repeats)
         return Timing(spread([s / case.batch for s in seconds]), 0.0, peak_megabytes())
     inpainter = load(case)
-    config = resolve_settings(case.method, inpainter.model.config.kind).search
-    own, starts = config.steps, config.starts
+    own = resolve_settings(case.method, inpainter.model.config.kind).search.steps
 
     def search(steps: int) -> list[float]:
         found = timed(
@@ -123,7 +121,7 @@ def measure(case: Case, images: list[Pixels], holes: list[Hole], most: int, repe
     begun = search(0)
     if not own:
         return Timing(spread(begun), 0.0, peak_megabytes())
-    done = min(own, most if starts > 1 else SHORT)
+    done = min(own, SHORT)
     steps = [(all_of - s) / done for all_of, s in zip(search(done), begun, strict=True)]
     whole = [s + own * step for s, step in zip(begun, steps, strict=True)]
     return Timing(spread(whole), statistics.median(steps), peak_megabytes())

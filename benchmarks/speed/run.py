@@ -9,7 +9,7 @@ batch, which share of the machine's own convolution rate a search reaches, and w
 its time. It prints Markdown, and writes it to `--doc`. Every case runs in a process of its own, one
 after the other.
 
-Searches of many steps are timed with 0 steps and with a few, and extrapolated linearly, because
+Searches of more than 40 steps are timed with 0 and with 40, and extrapolated linearly, because
 every step costs the same.
 """
 
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> Measured:
     found: dict[Case, Timing] = {}
     with reporter.progress("measuring", len(listed)) as advance:
         for case in listed:
-            job = (case, *damaged(sources, case), options.steps, options.repeats)
+            job = (case, *damaged(sources, case), options.repeats)
             found[case] = in_own_process(measure, *job)
             advance(len(found), {})
     profiled = [case for case in listed if case.method == "balanced" and case.batch > 1]
@@ -142,7 +142,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--large", default="faces-128", help="model for the one with resolution")
     parser.add_argument("--batches", default="1,16,64", help="images filled at once")
     parser.add_argument("--sides", default="256,512,1024", help="of enlarged pictures, in pixels")
-    parser.add_argument("--steps", type=int, default=3, help="of a search from several starts")
     return parser.parse_args(arguments)
 
 
