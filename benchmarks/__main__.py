@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+import warnings
 from pathlib import Path
 
-from aleph.errors import AlephError
+from aleph.errors import AlephError, MaskWarning
 
 BENCHMARKS = {
     "results": "results.run",
@@ -63,6 +64,7 @@ def main() -> None:
         print(f"python -m benchmarks NAME [OPTIONS]\n\n{index()}")
         sys.exit(0 if name in ("", "-h", "--help") else 2)
     sys.argv[:2] = [f"benchmarks {name}"]
+    warnings.simplefilter("ignore", MaskWarning)  # the holes of benchmarks are meant as they are
     try:
         importlib.import_module(f"benchmarks.{BENCHMARKS[name]}").main()
     except AlephError as error:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import types
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +22,13 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from aleph.errors import AlephError, InputError, MissingDependencyError, UnfinishedError
+from aleph.errors import (
+    AlephError,
+    InputError,
+    MaskWarning,
+    MissingDependencyError,
+    UnfinishedError,
+)
 from aleph.evaluation import EvaluationPlan, evaluate, parse_overrides
 from aleph.evaluation import learned_metrics as extras
 from aleph.evaluation.classical import CLASSICAL, classical_fill
@@ -489,6 +497,14 @@ class TestEvaluate:
                 # the best state by total loss is one of those seen
                 assert min(row["curve"]["context_loss"]) <= row["context_loss"] + 1e-3
                 assert row["curve"]["step"] == [0, 1, 2, 3]
+
+    def test_holes_that_are_asked_for_are_not_doubted(
+        self, plan: EvaluationPlan, tmp_path: Path
+    ) -> None:
+        """Of a photo's mask that marks 80 % it is asked whether it is the wrong way round."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", MaskWarning)
+            evaluate(replace(plan, masks=("random",)), tmp_path, figures=False)
 
     def test_leads_are_over_the_best_classical_fill(
         self, plan: EvaluationPlan, tmp_path: Path

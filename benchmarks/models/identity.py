@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ import numpy as np
 
 from aleph.arrays import Doubles, Hole, Pixels
 from aleph.datasets import find_sources, load_squares
-from aleph.errors import MaskWarning
 from aleph.evaluation.classical import CLASSICAL, classical_fill
 from aleph.evaluation.realism import frechet_distance
 from aleph.inpainter import Inpainter
@@ -108,13 +106,10 @@ def fills_of(inpainter: Inpainter, presets: list[str]) -> dict[str, Fill]:
         ]
 
     def preset(name: str) -> Fill:
-        def fill(images: list[Pixels], holes: list[Hole]) -> list[Pixels]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", MaskWarning)  # the holes here are what they are
-                results = inpainter.batch(images, holes, preset=name, frame="whole", grain=False)
-            return [result.image for result in results]
-
-        return fill
+        return lambda images, holes: [
+            result.image
+            for result in inpainter.batch(images, holes, preset=name, frame="whole", grain=False)
+        ]
 
     names = [name for name in CLASSICAL if name != "mean"]
     return {name: classical(name) for name in names} | {name: preset(name) for name in presets}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from aleph.arrays import Hole, Pixels
 from aleph.config import Blending
-from aleph.errors import OutputError
+from aleph.errors import MaskWarning, OutputError
 from aleph.evaluation.classical import classical_fill
 from aleph.evaluation.curves import Curve, CurveRecorder
 from aleph.evaluation.inputs import holes_of
@@ -132,16 +133,18 @@ class Runner:
         arguments = self.plan.overrides_of(setting)
         if len(task.work) > 1:
             arguments["blending"] = "paste"  # takes no time, so each is charged its own blending
-        results = inpainter.batch(
-            list(originals),
-            list(holes),
-            preset=setting.method,
-            seeds=[self.plan.seed + image for image in range(task.first, task.last)],
-            on_step=recorder,
-            frame="whole",
-            grain=False,
-            **arguments,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MaskWarning)  # these holes are meant as they are
+            results = inpainter.batch(
+                list(originals),
+                list(holes),
+                preset=setting.method,
+                seeds=[self.plan.seed + image for image in range(task.first, task.last)],
+                on_step=recorder,
+                frame="whole",
+                grain=False,
+                **arguments,
+            )
         device = describe_device(inpainter.model.device)
         return [
             [
