@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,25 @@ def broken() -> Callable[[int], int]:
     return work
 
 
+def half_sending() -> Callable[[int], bytes]:
+    """Set up a worker that is killed when it has sent half of its result."""
+
+    def work(number: int) -> bytes:
+        whole = Connection._send  # type: ignore[attr-defined]
+
+        def half(self: Connection, data: bytes) -> None:
+            if len(data) < 1 << 16:
+                whole(self, data)
+                return
+            os.write(self.fileno(), bytes(data[: 1 << 14]))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = half  # type: ignore[attr-defined]
+        return bytes(1 << 20)
+
+    return work
+
+
 def results(outcomes: Iterator[Outcome[int, int]]) -> list[int | None]:
     """Return the results in the order of their tasks."""
     return [outcome.result for outcome in sorted(outcomes, key=lambda o: o.task)]
@@ -96,6 +117,16 @@ def test_the_task_of_a_dead_worker_is_done_by_another(tmp_path: Path) -> None:
     workers = local_workers(functools.partial(dying, tmp_path, always=False), 2)
     assert results(dispatch(range(8), workers)) == list(range(0, 16, 2))
     assert len(list(tmp_path.glob("3-*"))) == 2
+
+
+def test_a_worker_that_dies_while_it_sends_its_result_is_dead() -> None:
+    worker = local_workers(half_sending, 2).start()
+    try:
+        worker.ready.result(120)
+        with pytest.raises(BrokenProcessPool):
+            worker.submit(1).result(60)
+    finally:
+        worker.stop()
 
 
 def test_a_task_that_kills_its_workers_is_named_and_left(tmp_path: Path) -> None:

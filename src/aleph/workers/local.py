@@ -145,6 +145,9 @@ class _Process:
             self.stop()
             raise
         theirs.close()  # so that the pipe ends with the process
+        # So does that of the results: else who waits for a result of which a dying process has sent
+        # a part waits for ever.
+        self._executor._result_queue._writer.close()  # type: ignore[attr-defined]
         self._number = 0
         self._heard = threading.Condition()
         self._last_heard, self._on_event = 0, None  # type: tuple[int, OnEvent | None]
