@@ -163,6 +163,11 @@ def test_foreign_hosts_and_origins_are_refused(headers: dict[str, str], client: 
     assert client.get("/api/v1/models", headers=headers).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/api/v1/models/", "/api/v1/jobs/x/"])
+def test_no_client_is_sent_to_another_address(path: str, client: TestClient) -> None:
+    assert client.get(path, follow_redirects=False).status_code == 404
+
+
 def test_beyond_the_loopback_a_token_is_demanded(tiny_folder: Path) -> None:
     web = create_app(Engine("cpu", str(tiny_folder)), Door("0.0.0.0", "open sesame"))
     with TestClient(web.app, base_url="http://192.168.0.7") as client:

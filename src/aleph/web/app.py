@@ -84,6 +84,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # a path that is none of ours is answered 404, never passed on
         # Names that a generated client can use.
         generate_unique_id_function=lambda route: route.name,
     )
