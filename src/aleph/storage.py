@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -237,13 +237,12 @@ class Store:
     @contextlib.contextmanager
     def asked_together(self, names: Iterable[str]) -> Iterator[None]:
         """Ask about files together: a store takes tens of milliseconds for an answer."""
-        asked = list(dict.fromkeys(names))
         with ThreadPoolExecutor(_QUESTIONS) as pool:
-            # What fails here fails again where it is asked for, and is explained there.
-            answers = pool.map(_without_errors(self._ask), asked)
-            self._answers = {
-                name: answer[0] for name, answer in zip(asked, answers, strict=True) if answer
-            }
+            asked = {name: pool.submit(self._ask, name) for name in names}
+        # What failed here fails again where it is asked for, and is explained there.
+        self._answers = {
+            name: answer.result() for name, answer in asked.items() if not answer.exception()
+        }
         try:
             yield
         finally:
@@ -330,20 +329,6 @@ class _StoreRoom:
         names = {(self._below / path.name).as_posix(): path for path in paths}
         states = {name: self._store.put(name, names[name]) for name in reversed(names)}
         return {name: states[name] for name in names}
-
-
-def _without_errors(
-    ask: Callable[[str], dict[str, Any] | None],
-) -> Callable[[str], tuple[dict[str, Any] | None] | None]:
-    """Return a function that gives the answer in a tuple, or None where asking fails."""
-
-    def answer(name: str) -> tuple[dict[str, Any] | None] | None:
-        try:
-            return (ask(name),)
-        except Exception:  # each store's package has errors of its own
-            return None
-
-    return answer
 
 
 def _opened(address: str) -> tuple[Any, str]:

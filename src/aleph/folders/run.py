@@ -269,7 +269,10 @@ class _FolderRun:
 
     @contextlib.contextmanager
     def _asked_together(self, names: list[str]) -> Iterator[None]:
-        """Ask folders together about the files on which it depends what is to be done."""
+        """Ask stores together about the files on which it depends what is to be done."""
+        if not any(isinstance(one, Store) for one in (self._errand.source, self._errand.out)):
+            yield  # disks answer at once
+            return
         asked: dict[Folder, list[str]] = {self._errand.out: [*map(self._errand.result, names)]}
         for name in names:
             if self._manifest.entry(name) is not None:
