@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn.functional import softplus
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.blend import FORGETTING, Blender
@@ -29,6 +30,7 @@ from aleph.progress import Reporter
 from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
 from aleph.training.loop import Devices, train
+from aleph.training.recipes.patch_critic import PatchCritic, critic_loss, fill_verdict
 from aleph.training.run import create_run, with_refiner
 from conftest import RunCli, make_model
 from helpers import KINDS, TINY_TRAINING, noise, some_hole
@@ -187,9 +189,11 @@ def train_refiner(folder: Path, data: Path, init: Path, **given: object) -> None
     train(run, resume=False, devices=devices, reporter=Reporter(enabled=False))
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 def test_training_a_refiner_leaves_the_other_networks_as_they_were(
-    plain: Path, pictures: Path, tmp_path: Path
+    mirrored: bool, pictures: Path, tmp_path: Path
 ) -> None:
+    plain = make_model(tmp_path / "plain", dataclasses.replace(PLAIN, mirrored=mirrored))
     train_refiner(tmp_path / "run", pictures, plain, average_half_life=8)
     export_run(tmp_path / "run", tmp_path / "model")
     before, after = (load_file(f / "model.safetensors") for f in (plain, tmp_path / "model"))
@@ -198,6 +202,7 @@ def test_training_a_refiner_leaves_the_other_networks_as_they_were(
     assert new
     assert all(key.startswith("refiner.") for key in new)
     assert after["refiner.head.weight"].abs().sum() > 0
+    assert read_config(tmp_path / "model").mirrored is mirrored
     inpainter = Inpainter.from_pretrained(tmp_path / "model", device="cpu", precision="fp32")
     result = inpainter(noise(16, 16), "center", preset="fast", frame="whole")
     assert result.settings.blending == "refined"
@@ -255,3 +260,25 @@ def test_far_from_known_pixels_the_finest_detail_is_the_generators() -> None:
     filled = blender(np.full((96, 96, 3), 128, np.uint8), guess)
     assert filled[40:56, 40:56].astype(float).std() > 35
     assert filled[16, 16:80].astype(float).std() < 2
+
+
+def test_the_critic_judges_only_what_was_filled() -> None:
+    torch.manual_seed(0)
+    critic, picture = PatchCritic(), torch.rand(2, 3, 64, 64) * 2 - 1
+    hole = torch.zeros(2, 1, 64, 64, dtype=torch.bool)
+    hole[0, :, 16:32, 16:48] = True
+    hole[1, :, 5, 7] = True
+    fine, coarse = critic(picture, hole)
+    assert fine.shape == (2, 1, 16, 16)
+    assert coarse.shape == (2, 1, 4, 4)
+    verdict = fill_verdict([fine, coarse], hole)
+    # Worked by hand: the places of the first hole, all filled; those of the second, one each.
+    by_hand = [
+        (softplus(-fine[0, 0, 4:8, 4:12]).mean() + softplus(-coarse[0, 0, 1, 1:3]).mean()) / 2,
+        (softplus(-fine[1, 0, 1, 1]) + softplus(-coarse[1, 0, 0, 0])) / 2,
+    ]
+    torch.testing.assert_close(verdict, torch.stack(by_hand))
+    loss = critic_loss([fine, coarse], [fine, coarse], hole)
+    undecided = critic_loss([0 * fine, 0 * coarse], [0 * fine, 0 * coarse], hole)
+    assert undecided.tolist() == pytest.approx([2 * np.log(2)] * 2)
+    assert (loss > undecided).all()  # whatever it says, it cannot tell a picture from itself

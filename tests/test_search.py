@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from aleph.models.networks import build_networks
 from aleph.search.config import SearchConfig
 from aleph.search.latent import SearchResult, SearchStep, latent_search, learning_rate_at
-from aleph.search.starts import encode_twice, random_starts
+from aleph.search.starts import encode_views, random_starts
 from aleph.search.weighting import context_weight
 from helpers import TINY
 
@@ -369,15 +369,69 @@ def flat(z: Tensor) -> Tensor:
     return z[:, :, None, None].expand(-1, 3, 8, 8)
 
 
-@pytest.mark.parametrize(("mirrored", "expected"), [(False, 0.6), (True, 0.55)])
-def test_the_second_estimate_is_that_of_the_filled_image(mirrored: bool, expected: float) -> None:
+def half_and_edge() -> tuple[Tensor, Tensor]:
+    """Two images of 0.5: half of the first is missing, one column of the second."""
     image = torch.full((2, 3, 8, 8), 0.5)
     missing = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
-    missing[0, :, :, 4:] = True  # half is missing, four of eight pixels deep
-    missing[1, :, :, 7:] = True  # one pixel deep: the first estimate, 0.7, is kept
+    missing[0, :, :, 4:] = True  # four of eight pixels deep
+    missing[1, :, :, 7:] = True  # one pixel deep
     image[missing.expand(-1, 3, -1, -1)] = float("nan")
-    mean, deviation = encode_twice(looked_at, flat, image, missing, mirrored)
+    return image, missing
+
+
+def test_both_views_are_estimated() -> None:
+    image, missing = half_and_edge()
+    estimates = encode_views(looked_at, flat, image, missing, twice=False, mirrored=True)
+    means = [mean.flatten().tolist() for mean, _ in estimates]
+    # In the image the right is missing, 0.2 more; in its mirror image the left.
+    assert means == [pytest.approx([0.7, 0.7]), pytest.approx([0.5, 0.5])]
+    (only,) = encode_views(looked_at, flat, image, missing, twice=False, mirrored=False)
+    assert only[0].flatten().tolist() == pytest.approx([0.7, 0.7])
+
+
+@pytest.mark.parametrize(("mirrored", "expected"), [(False, [0.6]), (True, [0.55, 0.55])])
+def test_the_second_estimate_is_that_of_the_filled_image(
+    mirrored: bool, expected: list[float]
+) -> None:
+    image, missing = half_and_edge()
+    estimates = encode_views(looked_at, flat, image, missing, twice=True, mirrored=mirrored)
     # First 0.5 + 0.2; mirrored, the left is missing: 0.5. The hole is filled with 0.7, or with
-    # their mean, 0.6, and the whole image's mean is halfway between that and 0.5.
-    assert mean.flatten().tolist() == pytest.approx([expected, 0.7])
-    assert deviation.flatten().tolist() == pytest.approx([0.3, 0.3])
+    # their mean, 0.6, and the whole image's mean is halfway between that and 0.5. A hole that is
+    # one pixel deep keeps the first estimates.
+    means = [mean[0].item() for mean, _ in estimates]
+    assert means == pytest.approx(expected)
+    assert [mean[1].item() for mean, _ in estimates] == pytest.approx([0.7, 0.5][: len(means)])
+    for _, deviation in estimates:
+        assert deviation.flatten().tolist() == pytest.approx([0.3, 0.3])
+
+
+def columns(z: Tensor) -> Tensor:
+    """A generator of two numbers: the first is the left half's value, the second the right's."""
+    left, right = (z[:, i, None, None, None].expand(-1, 3, 8, 4) for i in range(2))
+    return torch.cat([left, right], dim=3)
+
+
+def test_what_a_code_of_the_mirror_image_generates_is_mirrored_back() -> None:
+    target = columns(torch.tensor([[0.2, -0.4]]))
+    weight = torch.full((1, 1, 8, 8), 1 / 64)
+    start = torch.tensor([[[0.3, -0.4], [-0.4, 0.2]]])  # the second is the mirror image's own
+    config = SearchConfig(steps=0, norm="l1", prior_weight=0.0)
+    found = latent_search(columns, None, target, weight, start, config, turned=True)
+    # Half of the pixels of the first are off by 0.1; the second fits.
+    assert found.losses["context"].flatten().tolist() == pytest.approx([0.05, 0.0], abs=1e-6)
+    merged = found.with_mirror_image()
+    assert merged.z.tolist() == start[:, :1].tolist()
+    torch.testing.assert_close(merged.generated[0], columns(start[0, :1]))
+    torch.testing.assert_close(merged.adapted[0], columns(torch.tensor([[0.25, -0.4]])))
+    assert {value.shape for value in merged.losses.values()} == {(1, 1)}
+    assert {value.shape for value in merged.history.values()} == {(1, 1, 1)}
+
+
+def test_a_search_of_the_mirror_image_that_diverges_is_not_used() -> None:
+    target, weight = columns(torch.tensor([[0.2, -0.4]])), torch.full((1, 1, 8, 8), 1 / 64)
+    start = torch.tensor([[[0.3, -0.4], [float("nan"), 0.2]]])
+    config = SearchConfig(steps=1, prior_weight=0.0)
+    found = latent_search(columns, None, target, weight, start, config, turned=True)
+    merged = found.with_mirror_image()
+    assert torch.equal(merged.adapted, merged.generated)
+    assert merged.adapted.isfinite().all()

@@ -42,7 +42,7 @@ from aleph.search.adaptation import OnAdapt, adapt, fade
 from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
 from aleph.search.losses import lowest_first
-from aleph.search.starts import Anchor, encode_twice, posterior_starts, random_starts
+from aleph.search.starts import Anchor, encode_views, posterior_starts, random_starts
 from aleph.search.tone import IMAGES, NaturalTones, ToneMap, natural_tones, tone_map
 from aleph.search.weighting import context_weight
 
@@ -392,6 +392,7 @@ class Inpainter:
         tones = self._tones(frames) if settings.search.tones else None
         seen = tones.seen(target) if tones else target
         codes, anchor = self._starts(seen, hole, settings, order.starts, seeds)
+        turned = codes.shape[1] > order.starts
         weight = torch.from_numpy(np.stack(weights)[:, None]).to(device)
         found = latent_search(
             self.model.generate,
@@ -403,8 +404,11 @@ class Inpainter:
             anchor=anchor,
             tones=tones,
             bounded=config.prior == "uniform",
-            on_step=on_step,
+            turned=turned,
+            on_step=on_step and (lambda step: on_step(step.of_starts(order.starts))),
         )
+        if turned:
+            found = found.with_mirror_image()
         if settings.search.adaptation_steps == 0:
             return found
         return self._adapted(found, frames, target, weight, tones, order)
@@ -431,9 +435,9 @@ class Inpainter:
             tones,
             order.on_adapt,
         )
-        adapted = found.generated.clone()
+        adapted = found.adapted.clone()
         adapted[row, best] = fade(
-            found.generated[row, best], images, [frame.hole for frame in frames]
+            found.adapted[row, best], images, [frame.hole for frame in frames]
         )
         return replace(found, adapted=adapted)
 
@@ -458,22 +462,24 @@ class Inpainter:
     def _starts(
         self, target: Tensor, hole: Tensor, settings: Settings, starts: int, seeds: Sequence[int]
     ) -> tuple[Tensor, Anchor]:
-        """Return where each image's search starts, (N, starts, latent_dim), and its anchor."""
-        config = self.model.config
-        if self.model.encoder is None or settings.search.start == "random":
+        """Return where each image's search starts, (N, starts, latent_dim), and its anchor.
+
+        Where the mirror image is searched too, its start comes after the others.
+        """
+        config, search = self.model.config, settings.search
+        if self.model.encoder is None or search.start == "random":
             codes = random_starts(config.prior, config.latent_dim, starts, seeds)
             return codes.to(self.model.device), Anchor()
-        estimate = self._encode(target, hole, twice=settings.search.start == "encoder-twice")
-        anchor = posterior_starts(*estimate, starts, seeds)
+        twice = search.start == "encoder-twice"
+        own, *turned = encode_views(
+            self.model.encode, self.model.generate, target, hole,
+            twice=twice, mirrored=config.mirrored and (twice or search.mirror),
+        )  # fmt: skip
+        anchor = posterior_starts(*own, starts, seeds)
+        if turned and search.mirror:
+            anchor = anchor.beside(posterior_starts(*turned[0], 1, seeds))
         assert isinstance(anchor.mean, Tensor)
         return anchor.mean, anchor
-
-    def _encode(self, target: Tensor, hole: Tensor, *, twice: bool) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation of the codes of damaged images, (N, latent_dim) each."""
-        encode, mirrored = self.model.encode, self.model.config.mirrored
-        if not twice:
-            return encode(target, hole)
-        return encode_twice(encode, self.model.generate, target, hole, mirrored)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ _ADAPTABLE = ("amortised",)
 """Kinds of models whose generator can be adapted to a picture."""
 
 
-_FROM_SECOND_GUESS = dataclasses.replace(_FROM_GUESS, start="encoder-twice")
+_FROM_BOTH_VIEWS = dataclasses.replace(_FROM_GUESS, start="encoder-twice", mirror=True)
 
 
 def _searches(
@@ -78,8 +78,8 @@ PRESETS: dict[str, dict[str, Settings]] = {
     },
     "amortised": {
         "fast": _searches(_FROM_GUESS, 0),
-        "balanced": _searches(_FROM_SECOND_GUESS, 20, adaptation_steps=20),
-        "thorough": _searches(_FROM_SECOND_GUESS, 40, starts=2, adaptation_steps=40),
+        "balanced": _searches(_FROM_BOTH_VIEWS, 12, adaptation_steps=20),
+        "thorough": _searches(_FROM_BOTH_VIEWS, 20, starts=2, adaptation_steps=40),
         "yeh2017": _YEH,
     },
 }

@@ -140,7 +140,6 @@ class ModelConfig(Serialisable):
             usual = {
                 **_WITHOUT_CODES,
                 "resolution": 128,
-                "discriminator_width": 32,
                 "refiner_width": REFINER_WIDTH,
             }
         return cls(kind=kind, **{**usual, **given})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ of batched arithmetic. Progress is reported through a callback; no file is read 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,12 @@ class SearchStep:
     z: Tensor
     last: bool = False
 
+    def of_starts(self, count: int) -> SearchStep:
+        """Return the state of the first `count` starts of every image."""
+        losses = {name: value[:, :count] for name, value in self.losses.items()}
+        generated, z = self.generated[:, :count], self.z[:, :count]
+        return replace(self, losses=losses, generated=generated, z=z)
+
 
 OnStep = Callable[[SearchStep], None]
 """Called with every step of a search; what it raises ends the search."""
@@ -61,8 +67,9 @@ class SearchResult:
         history: The losses at every step by name, float32 (steps + 1, N, K).
         steps: Steps done.
         adapted: What the fill is made of, float32 (N, K, 3, H, W): `generated`, or where the
-            generator was adapted to the image, its images (see `aleph.search.adaptation`). The
-            losses are those of `generated`.
+            generator was adapted to the image, its images (see `aleph.search.adaptation`), and
+            where the mirror image was searched too, the mean of both. The losses are those of
+            `generated`.
     """
 
     z: Tensor
@@ -71,6 +78,24 @@ class SearchResult:
     history: dict[str, Tensor]
     steps: int
     adapted: Tensor
+
+    def with_mirror_image(self) -> SearchResult:
+        """Return the result without the last start, the one of the mirror image.
+
+        What the first start is filled with becomes the mean of both, unless the search of the
+        mirror image diverged.
+        """
+        own, turned = self.generated[:, :1], self.generated[:, -1:]
+        usable = self.losses["total"][:, -1:].isfinite()[:, :, None, None, None]
+        both = torch.where(usable, (own + turned) / 2, own)
+        return SearchResult(
+            self.z[:, :-1],
+            self.generated[:, :-1],
+            {name: value[:, :-1] for name, value in self.losses.items()},
+            {name: value[:, :, :-1] for name, value in self.history.items()},
+            self.steps,
+            adapted=torch.cat([both, self.generated[:, 1:-1]], dim=1),
+        )
 
 
 def latent_search(
@@ -84,6 +109,7 @@ def latent_search(
     anchor: Anchor | None = None,
     tones: ToneMap | None = None,
     bounded: bool = False,
+    turned: bool = False,
     on_step: Callable[[SearchStep], None] | None = None,
 ) -> SearchResult:
     """Search the latent codes whose images agree best with the known pixels.
@@ -99,6 +125,8 @@ def latent_search(
         tones: How the images' tones and those of the generator belong together; where they do, all
             that is generated is compared and returned in the images' tones.
         bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
+        turned: Whether the last start of every image is a code of its mirror image: what that
+            generates is mirrored back.
         on_step: Called with every step's state, the start's included; what it raises ends the
             search.
 
@@ -106,8 +134,9 @@ def latent_search(
         For every start the state of the lowest total loss; a NaN counts as the highest.
     """
     objective = _Objective(
-        generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor(), tones
-    )
+        generator, discriminator, target, weight, start.shape[1], config, anchor or Anchor(), tones,
+        turned,
+    )  # fmt: skip
     z = start.detach().flatten(0, 1).clone().requires_grad_(True)
     adam = torch.optim.Adam([z], config.learning_rate)
     best = _Best(len(z))
@@ -156,6 +185,7 @@ class _Objective:
         config: SearchConfig,
         anchor: Anchor,
         tones: ToneMap | None,
+        turned: bool,
     ) -> None:
         if config.prior_weight > 0 and discriminator is None:
             raise ValueError("a prior weight above 0 needs a discriminator")
@@ -169,9 +199,13 @@ class _Objective:
         self.config = config
         self.anchor = anchor.flat()
         self.tones = tones
+        self.turned = turned
 
     def __call__(self, z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         natural = self.generator(z).float()
+        if self.turned:
+            images = self._fold(natural)
+            natural = torch.cat([images[:, :-1], images[:, -1:].flip(4)], dim=1).flatten(0, 1)
         generated = self.tones.shown(natural) if self.tones else natural
         losses = {
             "context": context_loss(generated, self.target, self.weight, self.config.norm),

@@ -15,9 +15,11 @@ from aleph.config import Prior
 _DEEP = 1 / 8
 """Depth of a hole in sides of the frame from which on the second estimate is the better start."""
 
-Encode = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Damaged images (N, 3, H, W) in [−1, 1] and holes, boolean (N, 1, H, W) → mean and deviation of
-their codes' posteriors, (N, latent_dim) each."""
+Estimate = tuple[Tensor, Tensor]
+"""Mean and deviation of the posteriors of N codes, (N, latent_dim) each."""
+
+Encode = Callable[[Tensor, Tensor], Estimate]
+"""Damaged images (N, 3, H, W) in [−1, 1] and holes, boolean (N, 1, H, W) → their estimate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,11 @@ class Anchor:
 
     mean: Tensor | float = 0.0
     deviation: Tensor | float = 1.0
+
+    def beside(self, other: Anchor) -> Anchor:
+        """Return it with the starts of another after its own; both of tensors."""
+        values = ((self.mean, other.mean), (self.deviation, other.deviation))
+        return Anchor(*(torch.cat(pair, dim=1) for pair in values))  # type: ignore[arg-type]
 
     def flat(self) -> Anchor:
         """Return it with images and starts as one dimension: (N · K, latent_dim)."""
@@ -57,45 +64,58 @@ def random_starts(prior: Prior, latent_dim: int, starts: int, seeds: Sequence[in
     return torch.from_numpy(np.stack(codes).astype(np.float32))
 
 
-def encode_twice(
+def encode_views(
     encode: Encode,
     generate: Callable[[Tensor], Tensor],
     image: Tensor,
     hole: Tensor,
-    mirrored: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Encode damaged images, fill their holes with what that gives, and encode them as whole.
+    *,
+    twice: bool,
+    mirrored: bool,
+) -> list[Estimate]:
+    """Estimate the codes of damaged images and of their mirror images.
 
-    An encoder that is unsure answers with the mean of many codes, and the image of a mean need not
-    agree with the known pixels. The code of the filled image is that of one object again. Where the
-    model knows mirror images as well, the fill is the mean of what it makes of the image and of its
-    mirror image, which errs less than either. Holes that are nowhere deep keep the first estimate:
-    the search starts no better from the second.
+    The two estimates of an image err in different ways: the mean of what they generate errs less
+    than either.
+
+    With `twice`, holes are filled with what the estimates give (the mean of both views), and the
+    filled images are encoded as whole ones. An encoder that is unsure answers with the mean of many
+    codes, and the image of a mean need not agree with the known pixels; the code of the filled
+    image is that of one object again. Holes that are nowhere deep keep the first estimate: the
+    search starts no better from the second.
 
     Args:
         encode: The encoder.
         generate: The generator, z (N, latent_dim) → (N, 3, H, W).
         image: (N, 3, H, W) in [−1, 1]; its values in the hole are ignored.
         hole: Boolean (N, 1, H, W), True = missing.
+        twice: Whether to estimate twice.
         mirrored: Whether an image and its mirror image are equally likely for the model.
 
     Returns:
-        The mean of the second posterior and the deviation of the first, (N, latent_dim) each: how
-        unsure the encoder is of the damaged image.
+        The estimate of the images and, if `mirrored`, that of their mirror images: the mean of the
+        last posterior and the deviation of the first, which is how unsure the encoder is of the
+        damaged image.
     """
-    mean, deviation = encode(image, hole)
+    views = 2 if mirrored else 1
+    damaged = ((image, hole), (image.flip(3), hole.flip(3)))
+    estimates = [encode(*view) for view in damaged[:views]]
+    if not twice:
+        return estimates
     deep = torch.tensor([_depth(one) > _DEEP for one in hole[:, 0]], device=hole.device)
     if not deep.any():
-        return mean, deviation
+        return estimates
     image, hole = image[deep], hole[deep]
-    fill = generate(mean[deep])
+    fill = generate(estimates[0][0][deep])
     if mirrored:
-        turned = generate(encode(image.flip(3), hole.flip(3))[0])
-        fill = (fill + turned.flip(3)) / 2
-    whole = torch.where(hole, fill, image)
-    again = mean.clone()
-    again[deep] = encode(whole, torch.zeros_like(hole))[0]
-    return again, deviation
+        fill = (fill + generate(estimates[1][0][deep]).flip(3)) / 2
+    whole, nothing = torch.where(hole, fill, image), torch.zeros_like(hole)
+    again = []
+    for view, (mean, deviation) in zip((whole, whole.flip(3)), estimates, strict=False):
+        second = mean.clone()
+        second[deep] = encode(view, nothing)[0]
+        again.append((second, deviation))
+    return again
 
 
 def _depth(hole: Tensor) -> float:

@@ -1,73 +1,94 @@
-"""A discriminator of patches: is this place of a picture original, or was it filled?
+"""A discriminator of places: is this place of a picture original, or was it filled?
 
-It judges every place by its surroundings of some twenty pixels (Isola et al. 2017, arXiv
-1611.07004, section 3.2.2), and only places in holes count (as in Zeng et al. 2022, arXiv
+It judges every place twice, by its surroundings of some twenty pixels and of some hundred (Isola et
+al. 2017, arXiv 1611.07004, section 3.2.2; two scales as in Wang et al. 2018, arXiv 1711.11585,
+section 3.2): grain and edges show in the first, whether two eyes belong together in the second. It
+is shown where the hole is, and only places in holes count (as in Zeng et al. 2022, arXiv
 2104.01431, section 3.3): its verdict is about the fill alone, however small that is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _SLOPE = 0.2
 
-STRIDE = 4
-"""Pixels across a place that is judged."""
+_WIDTH = 32
+"""Channels at the full size; two and four times as many below."""
 
 
 class PatchCritic(nn.Module):
-    """Pictures (N, 3, H, W) → logits (N, 1, H / 4, W / 4), above 0 for originals."""
+    """Pictures and holes → logits of places of 4×4 and of 16×16 pixels, above 0 for originals."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1),
-            nn.LeakyReLU(_SLOPE),
-            nn.Conv2d(width, 2 * width, 4, 2, 1),
-            nn.LeakyReLU(_SLOPE),
-            nn.Conv2d(2 * width, 4 * width, 4, 2, 1),
-            nn.LeakyReLU(_SLOPE),
-            nn.Conv2d(4 * width, 4 * width, 3, padding=1),
-            nn.LeakyReLU(_SLOPE),
-            nn.Conv2d(4 * width, 1, 3, padding=1),
+        width = _WIDTH
+        self.near = nn.Sequential(
+            *_layer(4, width, 3, 1),
+            *_layer(width, 2 * width, 4, 2),
+            *_layer(2 * width, 4 * width, 4, 2),
+            *_layer(4 * width, 4 * width, 3, 1),
         )
-        for layer in self.layers:
+        self.far = nn.Sequential(
+            *_layer(4 * width, 4 * width, 4, 2),
+            *_layer(4 * width, 4 * width, 4, 2),
+            *_layer(4 * width, 4 * width, 3, 1),
+        )
+        self.verdicts = nn.ModuleList(nn.Conv2d(4 * width, 1, 3, padding=1) for _ in range(2))
+        for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, _SLOPE, nonlinearity="leaky_relu")
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Judge every place."""
-        logit: Tensor = self.layers(image)
-        return logit
+    def forward(self, image: Tensor, hole: Tensor) -> list[Tensor]:
+        """Judge every place.
+
+        Args:
+            image: (N, 3, H, W) in [−1, 1], H and W multiples of 16.
+            hole: Boolean (N, 1, H, W).
+
+        Returns:
+            Logits (N, 1, H / 4, W / 4) and (N, 1, H / 16, W / 16).
+        """
+        near = self.near(torch.cat([image, hole.to(image.dtype)], dim=1))
+        places = (near, self.far(near))
+        return [judge(seen) for judge, seen in zip(self.verdicts, places, strict=True)]
 
 
-def filled_share(hole: Tensor) -> Tensor:
-    """Return how much of every place was filled, (N, 1, H / 4, W / 4), of holes (N, 1, H, W)."""
-    return functional.avg_pool2d(hole.float(), STRIDE)
+def _layer(inputs: int, outputs: int, size: int, stride: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, size, stride, padding=1), nn.LeakyReLU(_SLOPE)
 
 
-def critic_loss(real: Tensor, made: Tensor, share: Tensor) -> Tensor:
-    """−log P(original) of the originals and −log P(filled) of the fills, where the holes were.
+def critic_loss(real: Sequence[Tensor], made: Sequence[Tensor], hole: Tensor) -> Tensor:
+    """−log P(original) of the originals and −log P(filled) of the fills, where the holes are.
 
     Args:
-        real: Logits of the originals.
+        real: Logits of the originals, at every scale.
         made: Logits of the filled pictures.
-        share: What `filled_share` says of the holes.
+        hole: Boolean (N, 1, H, W).
 
     Returns:
-        Shape (N,).
+        Shape (N,), the mean over the scales.
     """
-    return _mean(functional.softplus(-real) + functional.softplus(made), share)
+    losses = [
+        _mean(functional.softplus(-original) + functional.softplus(fill), hole)
+        for original, fill in zip(real, made, strict=True)
+    ]
+    return torch.stack(losses).mean(dim=0)
 
 
-def fill_verdict(made: Tensor, share: Tensor) -> Tensor:
+def fill_verdict(made: Sequence[Tensor], hole: Tensor) -> Tensor:
     """How sure the critic is that the fill is one, mean over the places filled, shape (N,)."""
-    return _mean(functional.softplus(-made), share)
+    return torch.stack([_mean(functional.softplus(-fill), hole) for fill in made]).mean(dim=0)
 
 
-def _mean(values: Tensor, share: Tensor) -> Tensor:
-    """Mean over places under a weight, (N,)."""
+def _mean(values: Tensor, hole: Tensor) -> Tensor:
+    """Mean over places (N, 1, h, w), each weighted by the share of it that was filled; (N,)."""
+    share = functional.adaptive_avg_pool2d(hole.float(), values.shape[2:])  # type: ignore[arg-type]
+    values = values.float()
     return (share * values).sum(dim=(1, 2, 3)) / share.sum(dim=(1, 2, 3)).clamp(min=1e-6)

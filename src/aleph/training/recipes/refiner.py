@@ -1,8 +1,9 @@
 """Training of the refiner on top of a trained encoder and generator, which stay as they are.
 
-It sees guesses of every kind that it will be given: the encoder's best guess; codes between that
-and the code of the undamaged image, as a search finds them; samples of the posterior; and all of
-these blurred, as they are where a frame is enlarged into a photograph. Part of the images is aged.
+It sees guesses of every kind that it will be given: the encoder's best guess, first or second;
+codes between that and the code of the undamaged image, as a search finds them; the mean of what the
+picture and its mirror image give; samples of the posterior; and all of these blurred, as they are
+where a frame is enlarged into a photograph. Part of the images is aged.
 
 A sample of the posterior is one of many images that are possible. Rebuilding the original from it
 would teach the refiner to bring all samples back to their mean, so far from known pixels it must
@@ -21,6 +22,7 @@ from aleph.blending.blend import FORGETTING, Softness
 from aleph.masks.named import named_hole
 from aleph.models.config import ModelConfig
 from aleph.photo.tensors import to_pixels, to_tensor
+from aleph.search.starts import Estimate, encode_views
 from aleph.training.config import TrainConfig
 from aleph.training.losses import feature_loss
 from aleph.training.recipes.refining import Guesses, RefiningRecipe
@@ -33,6 +35,9 @@ AGED = 0.25
 
 SEARCHED, SAMPLED = 0.4, 0.2
 """Shares of the guesses: codes as a search finds them, samples of the posterior."""
+
+BOTH_VIEWS = 0.6
+"""Share of the other guesses that are the mean of two, of the picture and of its mirror image."""
 
 ENLARGED = 0.25
 """Share of the guesses that are blurred as where a frame is enlarged."""
@@ -57,8 +62,13 @@ class RefinerRecipe(RefiningRecipe):
         kind = torch.from_numpy(rng.random(count)).to(real.device)
         sampled, searched = kind < SAMPLED, kind > 1 - SEARCHED
         with step.autocast():
-            z = self._codes(real, hole, sampled, searched, step)
+            z, *turned = self._codes(real, hole, sampled, searched, step)
             guess = self.networks["generator"](z).float()
+            if turned:
+                chance = torch.from_numpy(rng.random(count)).to(real.device)
+                both = ~sampled & (chance < BOTH_VIEWS)
+                other = self.networks["generator"](turned[0]).float().flip(3)
+                guess = torch.where(both[:, None, None, None], (guess + other) / 2, guess)
         scale = torch.ones(count, 1, 1, 1, device=real.device)
         blurred = rng.random(count) < ENLARGED
         if blurred.any():
@@ -71,19 +81,46 @@ class RefinerRecipe(RefiningRecipe):
 
     def _codes(
         self, real: Tensor, hole: Tensor, sampled: Tensor, searched: Tensor, step: Step
-    ) -> Tensor:
-        """Return the latent codes of a batch, float32 (N, latent_dim)."""
-        encoder = self.networks["encoder"]
-        mean, log_variance = (t.float() for t in encoder(real, hole))
-        noise = torch.randn(mean.shape, generator=step.random, device=mean.device)
-        noise = noise * sampled[:, None]
-        z: Tensor = mean + (0.5 * log_variance).exp() * noise
-        if searched.any():
-            whole = encoder(real[searched], torch.zeros_like(hole[searched]))[0].float()
-            size = (len(whole), 1)
-            way = 0.5 * torch.rand(size, generator=step.random, device=mean.device)
-            z[searched] += way * (whole - z[searched])
-        return z
+    ) -> list[Tensor]:
+        """Return the latent codes of a batch, float32 (N, latent_dim), and of its mirror image."""
+        views = [(real, estimate) for estimate in self._estimates(real, hole, step)]
+        if len(views) == 2:
+            views[1] = (real.flip(3), views[1][1])
+        codes = []
+        for image, (mean, deviation) in views:
+            noise = torch.randn(mean.shape, generator=step.random, device=mean.device)
+            z = mean + noise * sampled[:, None] * deviation
+            if searched.any():
+                whole, _ = self._encode(image[searched], torch.zeros_like(hole[searched]))
+                size = (len(whole), 1)
+                way = 0.5 * torch.rand(size, generator=step.random, device=mean.device)
+                z[searched] += way * (whole - z[searched])
+            codes.append(z)
+        return codes
+
+    def _estimates(self, real: Tensor, hole: Tensor, step: Step) -> list[Estimate]:
+        """Estimate a batch and its mirror image, one half once, the other twice."""
+        chance = torch.rand(len(real), generator=step.random, device=real.device)
+        halves = [torch.nonzero(half)[:, 0] for half in (chance < 0.5, chance >= 0.5)]
+        parts = [
+            encode_views(
+                self._encode, self.networks["generator"], real[rows], hole[rows],
+                twice=twice, mirrored=self.model.mirrored,
+            )
+            for rows, twice in zip(halves, (False, True), strict=True)
+            if len(rows)
+        ]  # fmt: skip
+        back = torch.argsort(torch.cat(halves))
+        views = zip(*parts, strict=True)
+        return [
+            (torch.cat([mean for mean, _ in view])[back], torch.cat([sd for _, sd in view])[back])
+            for view in views
+        ]
+
+    def _encode(self, image: Tensor, hole: Tensor) -> Estimate:
+        """Return mean and deviation of the posteriors, float32 (N, latent_dim) each."""
+        mean, log_variance = self.networks["encoder"](image, hole)
+        return mean.float(), (0.5 * log_variance.float()).exp()
 
     def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor:
         """Return the loss of features of those that rebuild.

@@ -15,12 +15,7 @@ from aleph.models.config import ModelConfig
 from aleph.models.networks.refiner import begin
 from aleph.training.config import TrainConfig
 from aleph.training.losses import gradient_penalty
-from aleph.training.recipes.patch_critic import (
-    PatchCritic,
-    critic_loss,
-    fill_verdict,
-    filled_share,
-)
+from aleph.training.recipes.patch_critic import PatchCritic, critic_loss, fill_verdict
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.step import Step
 
@@ -64,7 +59,7 @@ class RefiningRecipe(Recipe):
 
     def __init__(self, model: ModelConfig, config: TrainConfig, device: torch.device) -> None:
         super().__init__(model, config, device)
-        critic = PatchCritic(model.discriminator_width)
+        critic = PatchCritic()
         self.networks["critic"] = critic.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizers = {
             "refiner": torch.optim.Adam(
@@ -100,8 +95,8 @@ class RefiningRecipe(Recipe):
         if step.index >= self.config.adversary_start:
             report |= self._train_critic(batch, fill.detach(), step)
             with step.autocast():
-                logit = self.networks["critic"](fill).float()
-            verdict = fill_verdict(logit, filled_share(batch.hole)).mean()
+                logits = self.networks["critic"](fill, batch.hole)
+            verdict = fill_verdict(logits, batch.hole).mean()
             loss = loss + self.config.adversary_weight * verdict
             report["adversary"] = verdict.detach()
             features = self.match(fill, batch, step)
@@ -125,11 +120,12 @@ class RefiningRecipe(Recipe):
         original = torch.where(batch.hole, batch.wanted, batch.image)
         original = original.detach().requires_grad_(penalise)
         with step.autocast():
-            real_logit, made_logit = critic(original).float(), critic(made).float()
-        loss = critic_loss(real_logit, made_logit, filled_share(batch.hole)).mean()
+            real, fill = critic(original, batch.hole), critic(made, batch.hole)
+        loss = critic_loss(real, fill, batch.hole).mean()
         report = {"critic": loss.detach()}
         if penalise:
-            penalty = gradient_penalty(real_logit.mean(dim=(1, 2, 3)), original).mean()
+            mean = torch.stack([logit.float().mean(dim=(1, 2, 3)) for logit in real]).mean(dim=0)
+            penalty = gradient_penalty(mean, original).mean()
             loss = loss + 0.5 * self.config.r1_weight * R1_EVERY * penalty
         for group in self.optimizers["critic"].param_groups:
             group["lr"] = CRITIC_SPEED * self.config.learning_rate
