@@ -234,7 +234,7 @@ class Inpainter:
             for number, (image, mask, seed) in enumerate(zip(images, masks, seeds, strict=True))
         ]
         results: list[Inpainting] = []
-        for group in _groups(jobs, max(1, _CODES_AT_ONCE // order.starts)):
+        for group in _groups(jobs, max(1, _CODES_AT_ONCE // order.codes)):
             for result in self._fill(group, order):
                 if on_result:
                     on_result(len(results), result)
@@ -502,6 +502,11 @@ class _Order:
     def starts(self) -> int:
         """Starts of every frame."""
         return max(self.settings.search.starts, self.candidates)
+
+    @property
+    def codes(self) -> int:
+        """Codes of every frame that are searched together, at most."""
+        return self.starts + self.settings.search.mirror
 
 
 @dataclass(frozen=True, eq=False)

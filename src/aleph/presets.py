@@ -78,7 +78,7 @@ PRESETS: dict[str, dict[str, Settings]] = {
     },
     "amortised": {
         "fast": _searches(_FROM_GUESS, 0),
-        "balanced": _searches(_FROM_BOTH_VIEWS, 12, adaptation_steps=20),
+        "balanced": _searches(_FROM_BOTH_VIEWS, 10, adaptation_steps=20),
         "thorough": _searches(_FROM_BOTH_VIEWS, 20, starts=2, adaptation_steps=40),
         "yeh2017": _YEH,
     },
