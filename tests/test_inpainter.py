@@ -180,7 +180,8 @@ def test_yeh2017_is_the_procedure_of_the_paper(kind: str) -> None:
     [
         ("balanced", "amortised", {"steps": 80}, 0.05 * 20 / 80),
         ("fast", "amortised", {"steps": 80}, 0.05 * 20 / 80),
-        ("thorough", "amortised", {"steps": 80}, 0.05 * 40 / 80),
+        ("thorough", "amortised", {"steps": 80}, 0.05 * 20 / 80),
+        ("balanced", "amortised", {"steps": 20}, 0.05),
         ("balanced", "amortised", {"steps": 5}, 0.05),
         ("balanced", "amortised", {"steps": 80, "learning_rate": 0.05}, 0.05),
         ("balanced", "amortised", {"steps": 80, "start": "random"}, 0.05),

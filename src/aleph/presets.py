@@ -58,6 +58,9 @@ _ADAPTABLE = ("amortised",)
 """Kinds of models whose generator can be adapted to a picture."""
 
 
+_FULL_STEPS = 20
+"""Steps of the usual size after which a search from an encoder's estimate has gone far enough."""
+
 _FROM_BOTH_VIEWS = dataclasses.replace(_FROM_GUESS, start="encoder-twice", mirror=True)
 
 
@@ -101,7 +104,7 @@ def resolve_settings(
         refined: Whether the model has a refiner: it takes the place of `matern` in the presets.
         **overrides: Fields of `SearchConfig`, and `blending`. A larger number of `steps` lowers
             the step size of a search that starts at the encoder's estimate: `learning_rate` becomes
-            the preset's times (the preset's steps, at least those of `balanced`) / `steps`. A given
+            the preset's times (the preset's steps, at least 20) / `steps`. A given
             `learning_rate` is never changed. `step_size_note` says what was done.
 
     Raises:
@@ -152,7 +155,7 @@ def _step_size(kind: str, preset: SearchConfig, search: SearchConfig) -> float:
     the step size is lowered in proportion as steps are added. A search from a random code has no
     good estimate to stay near, so its step size is kept.
     """
-    longest = max(preset.steps, PRESETS[kind]["balanced"].search.steps)
+    longest = max(preset.steps, _FULL_STEPS)
     if kind != "amortised" or search.start == "random" or search.steps <= longest:
         return preset.learning_rate
     return preset.learning_rate * longest / search.steps

@@ -125,8 +125,7 @@ def latent_search(
         tones: How the images' tones and those of the generator belong together; where they do, all
             that is generated is compared and returned in the images' tones.
         bounded: Whether the prior is bounded to [−1, 1]; with `config.clip` z is kept there.
-        turned: Whether the last start of every image is a code of its mirror image: what that
-            generates is mirrored back.
+        turned: Whether the last start of every image is a code of its mirror image.
         on_step: Called with every step's state, the start's included; what it raises ends the
             search.
 
@@ -203,7 +202,7 @@ class _Objective:
 
     def __call__(self, z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         natural = self.generator(z).float()
-        if self.turned:
+        if self.turned:  # what it generates is mirrored back
             images = self._fold(natural)
             natural = torch.cat([images[:, :-1], images[:, -1:].flip(4)], dim=1).flatten(0, 1)
         generated = self.tones.shown(natural) if self.tones else natural
