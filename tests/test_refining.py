@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.blend import FORGETTING, Blender
-from aleph.blending.refine import RefinedBlender
+from aleph.blending.refine import RefinedBlender, of_both_views
 from aleph.errors import InputError
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
@@ -149,6 +149,29 @@ def test_what_coarse_refining_found_is_seen_at_the_photos_size() -> None:
     filled = blender(image, np.full((256, 256, 3), 100, np.float32))
     assert filled[120:136, 120:136].min() > 140
     assert (filled[~hole] == 100).all()
+
+
+def test_both_views_are_refined_at_about_the_frames_size_and_one_where_it_is_finer() -> None:
+    image, hole = noise(16, 16), some_hole(16, 16)
+    guess = np.full((16, 16, 3), 90, np.float32)
+    seen = []
+
+    def refine(picture: Pixels, window: Hole, start: Floats, kappa: float) -> Floats:
+        seen.append((picture, window))
+        ramp = np.linspace(0, 60, 16, dtype=np.float32)[None, :, None]
+        return np.where(window[:, :, None], start + ramp, picture).astype(np.float32)
+
+    both = of_both_views(refine, 64)
+    fill = both(image, hole, guess, FORGETTING / 128)
+    # The ramp and its mirror image are 30 on average, everywhere.
+    np.testing.assert_allclose(fill[hole], 120, atol=1e-4)
+    assert np.array_equal(fill[~hole], image[~hole])
+    assert np.array_equal(seen[1][0], image[:, ::-1])
+    assert np.array_equal(seen[1][1], hole[:, ::-1])
+    seen.clear()
+    finer = both(image, hole, guess, FORGETTING / 129)
+    assert len(seen) == 1
+    assert np.array_equal(finer, refine(image, hole, guess, FORGETTING / 129))
 
 
 def test_presets_refine_where_a_model_can_and_yeh_never() -> None:

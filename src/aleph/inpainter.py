@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.compose import Outside, compose
-from aleph.blending.refine import Refine
+from aleph.blending.refine import Refine, of_both_views
 from aleph.blending.surroundings import OnPiece
 from aleph.blending.texture import texture_available
 from aleph.config import Arithmetic, OutsideFill
@@ -281,10 +281,14 @@ class Inpainter:
             self._find = load_finder(self.model.config.detector, str(self.model.device))
         return self._find
 
-    @property
-    def _refine(self) -> Refine | None:
-        """The model's refiner, if it has one."""
-        return None if self.model.refiner is None else self.model.refine
+    def _refine(self, order: _Order) -> Refine | None:
+        """Return the model's refiner, if it has one."""
+        if self.model.refiner is None:
+            return None
+        config = self.model.config
+        if order.settings.search.mirror and config.mirrored:
+            return of_both_views(self.model.refine, config.resolution)
+        return self.model.refine
 
     @cached_property
     def _surroundings(self) -> SurroundingsModel:
@@ -334,13 +338,13 @@ class Inpainter:
         count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
-        outside = job.outside(order, judged, self.refine_outside)
+        outside, refine = job.outside(order, judged, self.refine_outside), self._refine(order)
         images = compose(
             job.photo.pixels,
             job.hole,
             [chosen.frame for chosen in used],
             [fill.adapted for fill in fills],
-            order.settings.blending, refine=self._refine,
+            order.settings.blending, refine=refine,
             grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
         )  # fmt: skip
         return Inpainting(
@@ -369,7 +373,7 @@ class Inpainter:
             _grain=order.grain,
             _curve=job.curve,
             _outside=outside,
-            _refine=self._refine,
+            _refine=refine,
             _adapted=[list(fill.adapted) for fill in fills],
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,

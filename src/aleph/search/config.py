@@ -26,10 +26,9 @@ class SearchConfig(Serialisable):
             encoder; at its second estimate, from the image with the first one's fill in its hole;
             or at random draws from the prior.
         starts: Starts per image, searched together; the one that ends with the lowest loss is kept.
-        mirror: Search the mirror image of each picture as well, from the encoder's estimate of its
-            own, and fill with the mean of what both generate, which errs less than either; where
-            the model has an encoder and was trained on mirror images. The further starts of
-            several, which are guesses that differ, have no mirror image.
+        mirror: Search and refine the mirror image of each picture as well, and fill with the mean
+            of both, which errs less than either; where the model has an encoder and was trained on
+            mirror images. Of several starts the first alone is searched in its mirror image.
         clip: Clip z to [−1, 1] after each step, if the model's prior is uniform there.
         tones: Search a monochrome or faded frame in the tones that the model knows, and compare in
             the frame's own.
