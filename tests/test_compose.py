@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -254,6 +255,19 @@ def test_edges_do_not_count_as_grain() -> None:
     spots = measure_grain(image, hole, 4.0)
     deviation = np.sqrt(np.mean([np.square(spot).mean() for spot in spots]))
     assert deviation < 4
+
+
+def test_a_picture_that_shows_strands_everywhere_has_no_grain() -> None:
+    """Spot noise of strands looks like leather, so nothing is better."""
+    image, rng = np.full((128, 128, 3), 120, np.uint8), np.random.default_rng(0)
+    for left in range(0, 128, 10):
+        ends = (left + int(rng.integers(-8, 9)), 0), (left + int(rng.integers(-8, 9)), 127)
+        cv2.line(image, *ends, (70, 60, 50), 1, cv2.LINE_AA)
+    hole = np.zeros((128, 128), bool)
+    hole[64:] = True
+    assert measure_grain(image, hole, 2.0) == []
+    grain = rng.normal(0, 5, image.shape)
+    assert measure_grain(np.clip(image + grain, 0, 255).astype(np.uint8), hole, 2.0)
 
 
 def test_grain_fades_in_with_the_distance_from_known_pixels() -> None:
