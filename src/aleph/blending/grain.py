@@ -3,9 +3,10 @@
 The detail that enlarging by a factor cannot restore is y − up(down(y)). It is measured in blocks of
 known pixels, of which the smoothest are used: they show grain alone, the others also edges and
 texture of the scene. Where little is known even the smoothest may show edges; these are few strong
-values among many weak ones, where those of grain are spread about normally. New grain is spot noise with random phases (Galerne et al. 2011, Random Phase
-Textures, doi:10.1109/TIP.2010.2052822, section III): white noise convolved with a block has the
-block's spectrum and the covariance of its colours.
+values among many weak ones, where those of grain are spread about normally. New grain is spot noise
+with random phases (Galerne et al. 2011, Random Phase Textures, doi:10.1109/TIP.2010.2052822,
+section III): white noise convolved with a block has the block's spectrum and the covariance of its
+colours.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _SPOTS = 6
 """Largest number of blocks that the grain is made of."""
 
 _HEAVIEST_TAILS = 5.0
-"""Largest kurtosis of grain. That of film grain, noise and the noise of JPEG files is 3 to 4.5, that
-of hair, cloth and edges 5.5 and more."""
+"""Largest kurtosis of grain: film grain and the noise of sensors and of JPEG files have 3 to 4.5,
+hair, cloth and edges 5.5 and more."""
 
 _LEAST = 0.4
 """Standard deviation in grey levels below which it is no grain but rounding (which has 0.29)."""
@@ -139,7 +140,7 @@ def _lost(patch: Pixels, scale: float, border: int) -> tuple[float, Floats]:
 
 
 def _kurtosis(spot: Floats) -> float:
-    """Return the fourth moment over the squared second: 3 of a normal distribution, 0 of nothing."""
+    """Return the fourth moment over the squared second: 3 if normally distributed, 0 of nothing."""
     square = np.square(spot.astype(np.float64))
     return float(np.square(square).mean() / max(float(square.mean()) ** 2, 1e-12))
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Region
 from aleph.blending.blend import FORGETTING, Blender, Softness
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 Refine = Callable[[NDArray[np.uint8], Hole, Floats, float], Floats]
 """(image, uint8 (h, w, 3); hole, boolean (h, w); guess, float32 (h, w, 3) in 0 to 255; κ per
@@ -65,10 +68,14 @@ def of_both_views(refine: Refine, resolution: int) -> Refine:
         fill = refine(image, hole, guess, kappa)
         if kappa < coarse:
             return fill
-        turned = (np.ascontiguousarray(seen[:, ::-1]) for seen in (image, hole, guess))
-        return np.asarray((fill + refine(*turned, kappa)[:, ::-1]) / 2, np.float32)
+        turned = refine(_mirrored(image), _mirrored(hole), _mirrored(guess), kappa)
+        return np.asarray((fill + _mirrored(turned)) / 2, np.float32)
 
     return both
+
+
+def _mirrored(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    return np.ascontiguousarray(values[:, ::-1])
 
 
 class RefinedBlender:
