@@ -137,7 +137,8 @@ class _Process:
         # A forked torch may hang in locks that its threads held.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._executor = ProcessPoolExecutor(1, context, _connect, (theirs,))
+        with _interrupts_held():  # else a lock half made is left to the resource tracker to report
+            self._executor = ProcessPoolExecutor(1, context, _connect, (theirs,))
         try:
             with _interrupts_held():
                 self.ready = self._executor.submit(_begin, setup, threads)
