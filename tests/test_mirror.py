@@ -31,6 +31,12 @@ def one_way(tmp_path_factory: pytest.TempPathFactory) -> Inpainter:
     return of_model(tmp_path_factory, "one-way", mirrored=False)
 
 
+def left_of_the_middle() -> Hole:
+    hole = np.zeros((16, 16), bool)
+    hole[3:14, 1:7] = True
+    return hole
+
+
 def pasted(inpainter: Inpainter, image: Pixels, hole: Hole, **options: object) -> Pixels:
     """Fill with what was found as it is, not rounded by blending or adaptation."""
     given = {"frame": "whole", "blending": "paste", "adaptation_steps": 0, **options}
@@ -39,8 +45,7 @@ def pasted(inpainter: Inpainter, image: Pixels, hole: Hole, **options: object) -
 
 @pytest.mark.parametrize("steps", [0, 3])
 def test_a_picture_and_its_mirror_image_are_filled_alike(both_ways: Inpainter, steps: int) -> None:
-    image, hole = noise(16, 16), np.zeros((16, 16), bool)
-    hole[3:14, 1:7] = True
+    image, hole = noise(16, 16), left_of_the_middle()
     options = {"mirror": True, "steps": steps, "learning_rate": 0.05}
     filled = pasted(both_ways, image, hole, **options)
     turned = pasted(both_ways, image[:, ::-1], hole[:, ::-1], **options)
@@ -50,8 +55,7 @@ def test_a_picture_and_its_mirror_image_are_filled_alike(both_ways: Inpainter, s
 
 
 def test_the_fill_is_the_mean_of_both_views(both_ways: Inpainter) -> None:
-    image, hole = noise(16, 16), np.zeros((16, 16), bool)
-    hole[3:14, 1:7] = True
+    image, hole = noise(16, 16), left_of_the_middle()
     options = {"start": "encoder", "steps": 0}
     views = [
         pasted(both_ways, image, hole, **options),
@@ -77,7 +81,6 @@ def test_the_mirror_image_is_no_candidate_and_is_not_shown(both_ways: Inpainter)
 
 
 def test_a_model_that_knows_no_mirror_images_is_not_shown_any(one_way: Inpainter) -> None:
-    image, hole = noise(16, 16), np.zeros((16, 16), bool)
-    hole[3:14, 1:7] = True
+    image, hole = noise(16, 16), left_of_the_middle()
     fills = [pasted(one_way, image, hole, mirror=mirror, steps=2) for mirror in (False, True)]
     assert np.array_equal(*fills)

@@ -83,11 +83,9 @@ class RefinerRecipe(RefiningRecipe):
         self, real: Tensor, hole: Tensor, sampled: Tensor, searched: Tensor, step: Step
     ) -> list[Tensor]:
         """Return the latent codes of a batch, float32 (N, latent_dim), and of its mirror image."""
-        views = [(real, estimate) for estimate in self._estimates(real, hole, step)]
-        if len(views) == 2:
-            views[1] = (real.flip(3), views[1][1])
+        estimates = self._estimates(real, hole, step)
         codes = []
-        for image, (mean, deviation) in views:
+        for image, (mean, deviation) in zip((real, real.flip(3)), estimates, strict=False):
             noise = torch.randn(mean.shape, generator=step.random, device=mean.device)
             z = mean + noise * sampled[:, None] * deviation
             if searched.any():
