@@ -6,7 +6,11 @@ import pytest
 import torch
 
 from aleph.search.losses import context_loss, latent_loss, lowest_first, prior_loss
-from aleph.training.losses import discriminator_loss, posterior_divergence
+from aleph.training.losses import (
+    discriminator_loss,
+    posterior_divergence,
+    reconstruction_loss,
+)
 
 # Two images of 1×2 pixels. |G − y| of the first, by channel (pixel 0, pixel 1):
 #   red (0.4, 0.0), green (0.0, 0.8), blue (0.2, 0.2); of the second 1.0 everywhere.
@@ -81,6 +85,23 @@ def test_discriminator_loss_is_low_only_if_both_kinds_are_told_apart() -> None:
     # at sea: 2 ln 2; right: 0; wrong: 200; three quarters sure of both: 2 ln 4/3
     expected = torch.tensor([2 * math.log(2), 0.0, 200.0, 2 * math.log(4 / 3)])
     torch.testing.assert_close(discriminator_loss(real, fake), expected)
+
+
+def test_an_error_in_the_hole_counts_twice_as_much_in_a_reconstruction() -> None:
+    image = torch.zeros(1, 3, 4, 4)
+    generated = image.clone()
+    generated[:, :, 0, 0] = 0.5
+    # |d| + d² = 0.75 at one of 16 pixels; pooled 4×4, d = 1/32: |d| + d² = 0.0322266.
+    alone = 0.75 / 16 + 0.0322266
+    torch.testing.assert_close(reconstruction_loss(generated, image), torch.tensor([alone]))
+    hole = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    hole[:, :, 0, 0] = True  # its weight is 2 of 17
+    inside = 2 * 0.75 / 17 + 0.0322266
+    torch.testing.assert_close(reconstruction_loss(generated, image, hole), torch.tensor([inside]))
+    outside = 0.75 / 31  # 15 pixels of weight 2, this one of 1
+    torch.testing.assert_close(
+        reconstruction_loss(generated, image, ~hole), torch.tensor([outside + 0.0322266])
+    )
 
 
 def test_the_divergence_between_two_posteriors_is_that_of_torch() -> None:

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,12 +30,12 @@ from aleph.files import working_alone
 from aleph.inpainter import Inpainter
 from aleph.models.config import ModelConfig
 from aleph.models.zoo import load_model, read_card
-from aleph.progress import Reporter
+from aleph.progress import Advance, Reporter
 from aleph.training.batches import Batches
 from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
 from aleph.training.loop import Devices, Outcome, train
-from aleph.training.recipes.amortised import _Codes, _unpaired_codes
+from aleph.training.recipes.amortised import AmortisedRecipe, _Codes, _unpaired_codes
 from aleph.training.recipes.dcgan import DCGANRecipe
 from aleph.training.recipes.ema import decay_at, ema_copy, update_ema
 from aleph.training.run import create_run, extend_run, read_run
@@ -46,14 +47,42 @@ CPU = Devices("cpu", "1", 1)
 
 
 def begin(
-    folder: Path, data: Path | list[Path], kind: str = "dcgan", **settings: object
+    folder: Path,
+    data: Path | list[Path],
+    kind: str = "dcgan",
+    reporter: Reporter | None = None,
+    **settings: object,
 ) -> Outcome:
     """Train a new run inside this process."""
     usual = {"batch_size": 8, "precision": "fp32", "log_every": 2, "adversary_start": 3}
     config = TrainConfig(**{**usual, **settings})  # type: ignore[arg-type]
     paths = data if isinstance(data, list) else [data]
     run = create_run(folder, paths, KINDS[kind], config)
-    return train(run, resume=False, devices=CPU, reporter=Reporter(enabled=False))
+    quiet = Reporter(enabled=False)
+    return train(run, resume=False, devices=CPU, reporter=reporter or quiet)
+
+
+class StopsAt(Reporter):
+    """Interrupts a run as Ctrl-C does, once it shows so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(enabled=False)
+        self.steps = steps
+
+    @contextmanager
+    def progress(
+        self, what: str, total: int | None = None, done: int = 0, transient: bool = False
+    ) -> Iterator[Advance]:
+        with super().progress(what, total, done, transient) as show:
+
+            def advance(
+                done: float, figures: Mapping[str, float] | None = None, total: int | None = None
+            ) -> None:
+                show(done, figures, total)
+                if what == "training" and done == self.steps:
+                    signal.raise_signal(signal.SIGINT)
+
+            yield advance
 
 
 def go_on(folder: Path, steps: int) -> Outcome:
@@ -357,11 +386,34 @@ def test_stopping_and_resuming_equals_a_straight_run_bit_for_bit(
     kind: str, precision: str, pictures: Path, tmp_path: Path
 ) -> None:
     begin(tmp_path / "straight", pictures, kind, steps=8, precision=precision)
-    begin(tmp_path / "halves", pictures, kind, steps=4, precision=precision)
+    stopped = begin(tmp_path / "halves", pictures, kind, StopsAt(4), steps=8, precision=precision)
+    assert (stopped.step, stopped.finished) == (5, False)
     with pytest.raises(AssertionError):
         assert_same_state(tmp_path / "straight", tmp_path / "halves")
     assert go_on(tmp_path / "halves", 8).finished
     assert_same_state(tmp_path / "straight", tmp_path / "halves")
+
+
+def test_a_run_of_more_steps_goes_on_from_where_a_finished_one_stands(
+    pictures: Path, tmp_path: Path
+) -> None:
+    begin(tmp_path / "straight", pictures, steps=8)
+    begin(tmp_path / "longer", pictures, steps=4)
+    assert go_on(tmp_path / "longer", 8).finished
+    assert_same_state(tmp_path / "straight", tmp_path / "longer")
+
+
+def test_the_step_size_rises_over_200_steps_then_falls_to_nearly_nothing() -> None:
+    config = TrainConfig(steps=1000, learning_rate=1e-3)
+    recipe = AmortisedRecipe(KINDS["amortised"], config, torch.device("cpu"))
+    sizes = {}
+    for index in (0, 199, 500, 999):
+        recipe.set_step_size("encoder", index)
+        sizes[index] = recipe.optimizers["encoder"].param_groups[0]["lr"]
+    # (0.02 + 0.49 (1 + cos πi/1000)) of 1e-3: 1, 0.9073, 0.51, 0.02 of it, the first 1/200.
+    by_hand = {0: 5e-6, 199: 9.0732e-4, 500: 5.1e-4, 999: 2.0e-5}
+    assert sizes == pytest.approx(by_hand, rel=1e-3)
+    assert recipe.optimizers["discriminator"].param_groups[0]["lr"] == 1e-3
 
 
 def test_the_interval_of_saving_and_showing_does_not_change_the_run(
@@ -707,7 +759,8 @@ def test_codes_that_belong_to_no_image_take_each_number_from_one_that_does() -> 
     random = torch.Generator().manual_seed(0)
     whole = torch.randn((6, 9), generator=random)
     wide = torch.zeros((12, 9))
-    codes = _Codes(wide, wide - 20.0, whole, whole)
+    hole = torch.zeros((12, 1, 4, 4), dtype=torch.bool)
+    codes = _Codes(hole, wide, wide - 20.0, whole, whole)
     step = Step.at(3, 0, SimpleNamespace(device=torch.device("cpu"), global_rank=0))  # type: ignore[arg-type]
     mixed, guessed = _unpaired_codes(codes, whole, step).split([6, 3])
     assert torch.equal(mixed.sort(dim=0).values, whole.sort(dim=0).values)

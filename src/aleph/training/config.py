@@ -15,8 +15,8 @@ class TrainConfig(Serialisable):
         batch_size: Images per step over all devices together.
         steps: Optimizer steps of each network.
         part: What is trained: all networks, or the refiner alone on top of trained ones.
-        learning_rate: Adam's step size; that of refiners, detectors and finders of damage falls
-            along half a cosine to the last step.
+        learning_rate: Adam's step size; but for `dcgan` and discriminators it falls along half a
+            cosine to the last step.
         beta1: Adam's decay of the first moment (Radford et al. 2015, section 4).
         average_half_life: Half-life of the exponential moving average of the weights, in images.
         seed: Seed of the initial weights and of every training step.

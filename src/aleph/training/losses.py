@@ -48,19 +48,29 @@ def posterior_divergence(
     return 0.5 * (square * (-wide).exp() - 1.0 - log_variance + wide).sum(dim=1)
 
 
-def reconstruction_loss(generated: Tensor, image: Tensor) -> Tensor:
-    """Mean |G − x| plus the same of both images pooled 4×4, which weighs errors of colour more.
+def reconstruction_loss(generated: Tensor, image: Tensor, hole: Tensor | None = None) -> Tensor:
+    """Mean |d| + d² of d = G − x, plus that of d pooled 4×4, which weighs errors of colour more.
+
+    Where several fills are possible, |d| alone asks for their median, d² for their mean.
 
     Args:
         generated: Shape (N, 3, H, W), in [−1, 1].
         image: Shape (N, 3, H, W), in [−1, 1].
+        hole: Boolean (N, 1, H, W); its pixels count twice as much as the others. None if none do.
 
     Returns:
         Shape (N,).
     """
+    weight = torch.ones_like(image[:, :1]) if hole is None else 1.0 + hole.float()
     difference = generated - image
-    coarse = avg_pool2d(difference, 4)
-    return difference.abs().mean(dim=(1, 2, 3)) + coarse.abs().mean(dim=(1, 2, 3))
+    fine = _weighted_mean(difference, weight)
+    return fine + _weighted_mean(avg_pool2d(difference, 4), avg_pool2d(weight, 4))
+
+
+def _weighted_mean(difference: Tensor, weight: Tensor) -> Tensor:
+    """Mean |d| + d² of (N, 3, H, W) per image under a weight (N, 1, H, W)."""
+    error = (difference.abs() + difference.square()).mean(dim=1, keepdim=True)
+    return (error * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3))
 
 
 def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor:

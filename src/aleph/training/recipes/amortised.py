@@ -7,6 +7,11 @@ image is that of a usual variational autoencoder. The mean of a damaged image's 
 to reconstruct the whole image as well as possible; its variance is trained to cover the undamaged
 image's posterior (pluralistic completion, Zheng et al. 2019, arXiv 1903.04227). So the mean is the
 best single estimate, and samples are other images that agree with the known pixels.
+
+A search starts from a second estimate (`aleph.search.starts.encode_views`): the hole is filled with
+what the first one gives, and the filled image is encoded as a whole one. So the encoder learns to
+see through its own fills: part of the batch is encoded so too, and its mean has to reconstruct the
+original.
 """
 
 from __future__ import annotations
@@ -42,17 +47,24 @@ def _whole(batch: int) -> int:
     return max(1, batch // 4)
 
 
+def _estimated_twice(batch: int) -> slice:
+    """Return which images of a batch are filled with the first estimate and encoded again."""
+    return slice(batch - batch // 2, batch)
+
+
 @dataclass(frozen=True, eq=False)
 class _Codes:
     """The encoder's posteriors of a batch of N damaged images, and of the first K undamaged.
 
     Attributes:
+        hole: Boolean (N, 1, H, W).
         mean: μ of the damaged images' posteriors, float32 (N, latent_dim).
         log_variance: log σ² of them.
         whole_mean: μ of the posteriors of the first K images, undamaged, (K, latent_dim).
         whole_log_variance: log σ² of them.
     """
 
+    hole: Tensor
     mean: Tensor
     log_variance: Tensor
     whole_mean: Tensor
@@ -87,7 +99,8 @@ class AmortisedRecipe(Recipe):
         """Train on one batch (N, 3, H, W) in [−1, 1]; return the mean losses.
 
         Encoder and generator learn to reconstruct every image from the posterior mean of its
-        damaged copy, and a part of the batch from a sample of the undamaged image's posterior. From
+        damaged copy, a part of the batch from the posterior mean of that copy filled with this
+        reconstruction, and a part from a sample of the undamaged image's posterior. From
         `adversary_start` on, half of the first reconstructions and images of codes without an
         original get an adversarial loss.
         """
@@ -100,14 +113,17 @@ class AmortisedRecipe(Recipe):
                 drawn.append(_unpaired_codes(codes, whole, step))
             generated = self.networks["generator"](torch.cat(drawn))
         rebuilt, redrawn, free = generated.float().tensor_split([len(real), len(real) + len(whole)])
-        reconstruction = reconstruction_loss(rebuilt, real).mean()
+        reconstruction = reconstruction_loss(rebuilt, real, codes.hole).mean()
+        again = self._second_estimate_loss(real, codes.hole, rebuilt, step)
         detail = reconstruction_loss(redrawn, real[: len(redrawn)]).mean()
         divergence, kl_damaged = codes.divergence(), codes.kl_damaged()
         spread = self.config.kl_weight / real[0].numel() * (divergence + kl_damaged)
-        share = len(redrawn) / len(real)
-        loss = (reconstruction + share * (detail + spread)) / (1 + share)
+        share, second = len(redrawn) / len(real), (len(real) // 2) / len(real)
+        loss = reconstruction + second * again + share * (detail + spread)
+        loss = loss / (1 + second + share)
         report = {
             "reconstruction": reconstruction.detach(),
+            "again": again.detach(),
             "whole": detail.detach(),
             "divergence": divergence.detach(),
             "kl_damaged": kl_damaged.detach(),
@@ -123,6 +139,17 @@ class AmortisedRecipe(Recipe):
         self._minimise(loss, step)
         return report
 
+    def _second_estimate_loss(
+        self, real: Tensor, hole: Tensor, first: Tensor, step: Step
+    ) -> Tensor:
+        """Fill the holes with the first reconstructions, encode the whole; return the mean loss."""
+        rows = _estimated_twice(len(real))
+        filled = torch.where(hole[rows], first[rows].detach(), real[rows])
+        with step.autocast():
+            mean, _ = self.networks["encoder"](filled, torch.zeros_like(hole[rows]))
+            rebuilt = self.networks["generator"](mean.float())
+        return reconstruction_loss(rebuilt.float(), real[rows], hole[rows]).mean()
+
     def _encode(self, real: Tensor, step: Step) -> _Codes:
         """Encode the batch under a hole each, and its first images undamaged."""
         hole = self._holes(len(real), step, real.device)
@@ -131,7 +158,10 @@ class AmortisedRecipe(Recipe):
         holes = torch.cat([hole, torch.zeros_like(hole[: len(whole)])])
         mean, log_variance = (t.float() for t in self.networks["encoder"](images, holes))
         count = len(real)
-        return _Codes(mean[:count], log_variance[:count], mean[count:], log_variance[count:])
+        damaged, undamaged = slice(count), slice(count, None)
+        return _Codes(
+            hole, mean[damaged], log_variance[damaged], mean[undamaged], log_variance[undamaged]
+        )
 
     def _holes(self, count: int, step: Step, device: torch.device) -> Tensor:
         """Draw one hole per image: boolean (count, 1, H, W)."""
@@ -142,6 +172,8 @@ class AmortisedRecipe(Recipe):
     def _minimise(self, loss: Tensor, step: Step) -> None:
         """Take one step of generator and encoder down one gradient."""
         roles = ("generator", "encoder")
+        for role in roles:
+            self.set_step_size(role, step.index)
         step.minimise(
             loss,
             [self.optimizers[role] for role in roles],

@@ -6,8 +6,6 @@ over the pixels of which the label is sure.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,9 +26,6 @@ _OTHER_PICTURES = 0.15
 """Share of samples made of the pictures that scikit-image ships, print and letters among them."""
 
 _DICE_WEIGHT = 0.25
-
-_WARM = 200
-"""Steps over which the learning rate rises."""
 
 
 class DamageRecipe(Recipe):
@@ -57,17 +52,10 @@ class DamageRecipe(Recipe):
         with step.autocast():
             logit = network(image.to(real.device)).float()[:, 0]
         entropy, dice = losses(logit, label.to(real.device))
-        for group in self.optimizers["damage"].param_groups:
-            group["lr"] = self._learning_rate(step.index)
+        self.set_step_size("damage", step.index)
         loss = entropy + _DICE_WEIGHT * dice
         step.minimise(loss, [self.optimizers["damage"]], list(network.parameters()))
         return {"entropy": entropy.detach(), "dice": dice.detach()}
-
-    def _learning_rate(self, index: int) -> float:
-        """Rise over the first steps, then fall along half a cosine to nearly nothing."""
-        share = min(index / self.config.steps, 1.0)
-        warm = min(1.0, (index + 1) / _WARM)
-        return self.config.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
 
     def _samples(self, images: NDArray[np.uint8], rng: np.random.Generator) -> list[Damaged]:
         if self.damager is None:  # only training needs artefacts and other pictures

@@ -82,16 +82,9 @@ class DetectorRecipe(Recipe):
             output = network(_inputs(scenes).to(real.device)).float()
         found = _focal_loss(output[:, 0], targets)
         geometry = _geometry_loss(output[:, 1:], targets)
-        for group in self.optimizers["detector"].param_groups:
-            group["lr"] = self._learning_rate(step.index)
+        self.set_step_size("detector", step.index)
         step.minimise(found + geometry, [self.optimizers["detector"]], list(network.parameters()))
         return {"centres": found.detach(), "geometry": geometry.detach()}
-
-    def _learning_rate(self, index: int) -> float:
-        """Rise over the first steps, then fall along half a cosine to nearly nothing."""
-        share = min(index / self.config.steps, 1.0)
-        warm = min(1.0, (index + 1) / 200)
-        return self.config.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
 
     def _compose(self, images: NDArray[np.uint8], rng: np.random.Generator) -> list[Scene]:
         if self.composer is None:  # only training needs the photographs

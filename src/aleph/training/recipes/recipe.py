@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -13,6 +14,9 @@ from aleph.models.networks import build_networks
 from aleph.training.config import TrainConfig
 from aleph.training.recipes.ema import ema_copy
 from aleph.training.step import Step
+
+_WARM_UP = 200
+"""Steps over which a step size that falls rises first."""
 
 
 class Recipe(ABC):
@@ -43,6 +47,15 @@ class Recipe(ABC):
             role: torch.optim.Adam(network.parameters(), config.learning_rate, betas)
             for role, network in self.networks.items()
         }
+
+    def set_step_size(self, role: str, index: int) -> None:
+        """Set the step size of an optimizer for a step: it rises over the first steps, then falls
+        along half a cosine to nearly nothing.
+        """
+        share = min(index / self.config.steps, 1.0)
+        size = min(1.0, (index + 1) / _WARM_UP) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+        for group in self.optimizers[role].param_groups:
+            group["lr"] = self.config.learning_rate * size
 
     @abstractmethod
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:

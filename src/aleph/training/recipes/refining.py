@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,9 +24,6 @@ R1_EVERY = 16
 CRITIC_SPEED = 2.0
 """Step size of the discriminator over the refiner's first one: it must keep up with it (Heusel et
 al. 2017, arXiv 1706.08500, section 2)."""
-
-_WARM_UP = 200
-"""Steps over which the step size rises."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,16 +99,9 @@ class RefiningRecipe(Recipe):
             if features is not None:
                 loss = loss + self.config.feature_weight * features
                 report["features"] = features.detach()
-        for group in self.optimizers["refiner"].param_groups:
-            group["lr"] = self._learning_rate(step.index)
+        self.set_step_size("refiner", step.index)
         step.minimise(loss, [self.optimizers["refiner"]], list(refiner.parameters()))
         return report
-
-    def _learning_rate(self, index: int) -> float:
-        """Rise over the first steps, then fall along half a cosine to nearly nothing."""
-        share = min(index / self.config.steps, 1.0)
-        warm = min(1.0, (index + 1) / _WARM_UP)
-        return self.config.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
 
     def _train_critic(self, batch: Guesses, made: Tensor, step: Step) -> dict[str, Tensor]:
         critic = self.networks["critic"]
