@@ -29,7 +29,6 @@ from torch import Tensor, nn
 
 from aleph.arrays import Hole, Pixels
 from aleph.blending.blend import FORGETTING, SOFT_REACH, SOFTENING
-from aleph.blending.refine import DETAIL, DETAIL_REACH
 from aleph.errors import MissingDependencyError, ModelError
 from aleph.files import check_writable, replacing
 from aleph.models.model import Model
@@ -71,7 +70,6 @@ class FrameFill(nn.Module):
         self.generator = copy.deepcopy(model.generator).requires_grad_(True)
         self.refiner = copy.deepcopy(model.refiner)
         self.register_buffer("soft", _blur(side, SOFTENING * side))
-        self.register_buffer("coarse", _blur(side, DETAIL * side))
 
     def forward(self, image: Tensor, hole: Tensor) -> Tensor:
         """Fill a frame.
@@ -91,12 +89,10 @@ class FrameFill(nn.Module):
         near = torch.exp(-(beyond / (SOFT_REACH * self.side)).square())
         start = (guess + near * (self._blurred(self.soft, guess) - guess)) / 127.5 - 1.0
         if self.refiner is None:
-            fill = (begin(damaged, hole, start, kappa)[0] + 1.0) * 127.5
+            fill = begin(damaged, hole, start, kappa)[0]
         else:
-            refined = (self.refiner(damaged, hole, start, kappa) + 1.0) * 127.5
-            far = 1.0 - torch.exp(-(beyond / (DETAIL_REACH * self.side)).square())
-            difference = guess - refined
-            fill = refined + far * (difference - self._blurred(self.coarse, difference))
+            fill = self.refiner(damaged, hole, start, kappa)
+        fill = (fill + 1.0) * 127.5
         filled = torch.where(hole, fill.round().clamp(0.0, 255.0), levels)
         return filled.to(torch.uint8)[0].permute(1, 2, 0)
 

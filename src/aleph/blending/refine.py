@@ -7,8 +7,7 @@ twice the size, with what was found so far as the guess, and so on. What is fine
 of the photo to one of the frame the refiner knows nothing of; there the `matern` blend has the last
 word.
 
-Beside known pixels G(ẑ) is softened first, as for `matern`; far from them the finest detail is
-G(ẑ)'s own.
+Beside known pixels G(ẑ) is softened first, as for `matern`.
 
 Only windows with missing pixels are looked at, one after the other, so memory does not grow with
 the photo.
@@ -38,12 +37,6 @@ COARSEST = 2.0
 
 FINEST = 4.5
 """Pixels of the photo to one of the frame beyond which the refiner is not asked."""
-
-DETAIL = 1 / 32
-"""Scale of the detail that is G(ẑ)'s own far from known pixels, in sides of the frame."""
-
-DETAIL_REACH = 1 / 16
-"""Distance from known pixels, in sides of the frame, from which on it is."""
 
 _WINDOW = 448
 """Side in pixels of the windows."""
@@ -109,10 +102,8 @@ class RefinedBlender:
                 _all_of_four(hole), refine, side / 2, resolution, _any_of_four(self.wanted)
             )
         self.softness: Softness | None = None
-        self.detail: _Detail | None = None
         if self.coarser is None:  # at the other sizes the guess is not G(ẑ) any more
             self.softness = Softness(self.hole, side)
-            self.detail = _Detail(self.hole, side)
         if scale > FINEST:
             self.finest = Blender(hole, "matern", side=side, softening=0.0)
 
@@ -148,8 +139,6 @@ class RefinedBlender:
             refined = self.refine(image[seen], window, soft[seen], self.kappa)
             inside = _within(core, seen)
             fill[core] = refined[inside]
-        if self.detail is not None:
-            fill = self.detail(np.where(self.hole[:, :, None], fill, image), guess)
         return fill
 
     def _corrected(self, image: NDArray[np.uint8], guess: Floats) -> Floats:
@@ -165,26 +154,6 @@ class RefinedBlender:
         size = (2 * change.shape[1], 2 * change.shape[0])
         large = cv2.resize(change, size, interpolation=cv2.INTER_CUBIC)
         return np.asarray(guess + large[: guess.shape[0], : guess.shape[1]], np.float32)
-
-
-class _Detail:
-    """Gives a fill the finest detail of G(ẑ), far from known pixels, where it can only be guessed.
-
-    A refiner is trained to be right on average, and what nothing tells is smooth on average; the
-    generator was trained to be sharp. Beside known pixels the refiner's own detail is the better.
-    """
-
-    def __init__(self, hole: Hole, side: float) -> None:
-        self.blur = DETAIL * side
-        distance = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-        share = 1.0 - np.exp(-np.square(np.maximum(distance - 1.0, 0.0) / (DETAIL_REACH * side)))
-        self.share = np.asarray(share, np.float32)[:, :, None]
-
-    def __call__(self, fill: Floats, guess: Floats) -> Floats:
-        """Return a copy of the fill, (H, W, 3), with the detail of the guess."""
-        difference = np.asarray(guess - fill, np.float32)
-        coarse = cv2.GaussianBlur(difference, (0, 0), self.blur, borderType=cv2.BORDER_REFLECT)
-        return np.asarray(fill + self.share * (difference - coarse), np.float32)
 
 
 def _halved(values: NDArray[np.float32]) -> Floats:

@@ -229,8 +229,11 @@ class AmortisedRecipe(Recipe):
         return torch.cat([*columns, generator(free)])
 
     def export(self) -> dict[str, nn.Module]:
-        """Return the networks of the exported model, in inference mode."""
-        return {**self.ema, "discriminator": self.networks["discriminator"].eval()}
+        """Return the networks of the exported model, in inference mode.
+
+        A refiner is the one that the run began with: it is trained afterwards.
+        """
+        return {**{role: network.eval() for role, network in self.networks.items()}, **self.ema}
 
 
 def _unpaired_codes(codes: _Codes, whole: Tensor, step: Step) -> Tensor:

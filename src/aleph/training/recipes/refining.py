@@ -153,10 +153,13 @@ def _rebuilding(fill: Tensor, batch: Guesses) -> Tensor:
 
 
 def _keeping(fill: Tensor, start: Tensor, reach: Tensor, batch: Guesses) -> Tensor:
-    """As `_rebuilding` near known pixels; far from them the difference from the start."""
+    """As `_rebuilding` near known pixels; far from them the pooled difference from the start.
+
+    What a sample shows is kept so, and detail may be added to it.
+    """
     hole = batch.hole.float()
     near, far = hole * reach.clamp(0.0, 1.0), hole * (1.0 - reach.clamp(0.0, 1.0))
     wrong, moved = fill - batch.wanted, fill - start
-    fine = near * (wrong.abs() + 0.5 * wrong.square()) + 0.3 * far * moved.abs()
+    fine = near * (wrong.abs() + 0.5 * wrong.square())
     coarse = _pooled(moved, far).abs()
     return _mean(fine, hole) + 0.5 * _mean(coarse, functional.avg_pool2d(hole, 4))
