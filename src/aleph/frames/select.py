@@ -26,7 +26,7 @@ How = Literal["whole", "square", "box", "eyes", "detector"]
 """How a frame was found: the whole of a square photo, the largest square over the hole, a box or
 eyes that the user gave, or the model's detector."""
 
-MOST_UNEXPLAINED: dict[ModelKind, float] = {"amortised": 0.40, "dcgan": 1.03}
+MOST_UNEXPLAINED: dict[ModelKind, float] = {"amortised": 0.37, "dcgan": 1.03}
 """Largest fraction of the known pixels' variance that G(ẑ) may leave unexplained in a frame that
 holds a face. About 98 of 100 damaged faces stay below, placed exactly or 6 % of the side beside it,
 and of squares without a face 4 of 5 are above (2 of 3 with a `dcgan`): see docs/photos.md."""
@@ -38,7 +38,7 @@ _CROP = 2
 """A square photo of up to this many times the model's resolution that is the detector's frame is a
 crop of an object of the model's class; it is never dropped, for half of it may be missing."""
 
-_UNDETECTED: dict[ModelKind, tuple[float, float]] = {"amortised": (0.30, 0.55)}
+_UNDETECTED: dict[ModelKind, tuple[float, float]] = {"amortised": (0.28, 0.51)}
 """The same limit for a square photo in which the detector finds nothing, and the largest fraction
 that G(ẑ) may leave unexplained of what a smooth surface leaves: sky, walls and cloth are as smooth
 as any image that a generator draws, a face is not."""
