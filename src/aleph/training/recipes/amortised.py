@@ -47,9 +47,9 @@ def _whole(batch: int) -> int:
     return max(1, batch // 4)
 
 
-def _estimated_twice(batch: int) -> slice:
-    """Return which images of a batch are filled with the first estimate and encoded again."""
-    return slice(batch - batch // 2, batch)
+def _twice(batch: int) -> int:
+    """Return how many of a batch's images are filled with the first estimate and encoded again."""
+    return max(1, batch // 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ class AmortisedRecipe(Recipe):
         detail = reconstruction_loss(redrawn, real[: len(redrawn)]).mean()
         divergence, kl_damaged = codes.divergence(), codes.kl_damaged()
         spread = self.config.kl_weight / real[0].numel() * (divergence + kl_damaged)
-        share, second = len(redrawn) / len(real), (len(real) // 2) / len(real)
+        share, second = len(redrawn) / len(real), _twice(len(real)) / len(real)
         loss = reconstruction + second * again + share * (detail + spread)
         loss = loss / (1 + second + share)
         report = {
@@ -143,7 +143,7 @@ class AmortisedRecipe(Recipe):
         self, real: Tensor, hole: Tensor, first: Tensor, step: Step
     ) -> Tensor:
         """Fill the holes with the first reconstructions, encode the whole; return the mean loss."""
-        rows = _estimated_twice(len(real))
+        rows = slice(-_twice(len(real)), None)  # the first ones are encoded undamaged
         filled = torch.where(hole[rows], first[rows].detach(), real[rows])
         with step.autocast():
             mean, _ = self.networks["encoder"](filled, torch.zeros_like(hole[rows]))
