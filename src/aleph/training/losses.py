@@ -63,14 +63,23 @@ def reconstruction_loss(generated: Tensor, image: Tensor, hole: Tensor | None = 
     """
     weight = torch.ones_like(image[:, :1]) if hole is None else 1.0 + hole.float()
     difference = generated - image
-    fine = _weighted_mean(difference, weight)
-    return fine + _weighted_mean(avg_pool2d(difference, 4), avg_pool2d(weight, 4))
+    fine, coarse = (d.abs() + d.square() for d in (difference, avg_pool2d(difference, 4)))
+    return weighted_mean(fine, weight) + weighted_mean(coarse, avg_pool2d(weight, 4))
 
 
-def _weighted_mean(difference: Tensor, weight: Tensor) -> Tensor:
-    """Mean |d| + d² of (N, 3, H, W) per image under a weight (N, 1, H, W)."""
-    error = (difference.abs() + difference.square()).mean(dim=1, keepdim=True)
-    return (error * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3))
+def weighted_mean(values: Tensor, weight: Tensor, least: float = 1e-6) -> Tensor:
+    """Mean per image under a weight.
+
+    Args:
+        values: Shape (N, C, H, W).
+        weight: Shape (N, 1, H, W), from 0 up.
+        least: Bound from below of the sum of the weights that is divided by.
+
+    Returns:
+        Shape (N,).
+    """
+    total = (values * weight).mean(dim=1, keepdim=True).sum(dim=(1, 2, 3))
+    return total / weight.sum(dim=(1, 2, 3)).clamp(min=least)
 
 
 def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor:

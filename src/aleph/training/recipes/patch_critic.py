@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aleph.training.losses import weighted_mean
+
 _SLOPE = 0.2
 
 _WIDTH = 32
@@ -90,5 +92,4 @@ def fill_verdict(made: Sequence[Tensor], hole: Tensor) -> Tensor:
 def _mean(values: Tensor, hole: Tensor) -> Tensor:
     """Mean over places (N, 1, h, w), each weighted by the share of it that was filled; (N,)."""
     share = functional.adaptive_avg_pool2d(hole.float(), values.shape[2:])  # type: ignore[arg-type]
-    values = values.float()
-    return (share * values).sum(dim=(1, 2, 3)) / share.sum(dim=(1, 2, 3)).clamp(min=1e-6)
+    return weighted_mean(values.float(), share)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from aleph.models.config import ModelConfig
 from aleph.models.networks.refiner import begin
 from aleph.training.config import TrainConfig
-from aleph.training.losses import gradient_penalty
+from aleph.training.losses import gradient_penalty, weighted_mean
 from aleph.training.recipes.patch_critic import PatchCritic, critic_loss, fill_verdict
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.step import Step
@@ -132,10 +132,10 @@ class RefiningRecipe(Recipe):
         return rows.flatten(0, 2)
 
 
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of (N, C, H, W) per image under a weight (N, 1, H, W)."""
-    total = (values * weight).mean(dim=1, keepdim=True).sum(dim=(1, 2, 3))
-    return total / weight.sum(dim=(1, 2, 3)).clamp(min=1.0)
+def _over_hole(fine: Tensor, coarse: Tensor, hole: Tensor) -> Tensor:
+    """Mean of a loss over the hole, plus half of that of its pooled one; per image."""
+    pooled = functional.avg_pool2d(hole, 4)
+    return weighted_mean(fine, hole, 1.0) + 0.5 * weighted_mean(coarse, pooled, 1.0)
 
 
 def _pooled(difference: Tensor, hole: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def _rebuilding(fill: Tensor, batch: Guesses) -> Tensor:
     difference = fill - batch.wanted
     fine = difference.abs() + 0.5 * difference.square()
     coarse = _pooled(difference, hole).abs()
-    return _mean(fine, hole) + 0.5 * _mean(coarse, functional.avg_pool2d(hole, 4))
+    return _over_hole(fine, coarse, hole)
 
 
 def _keeping(fill: Tensor, start: Tensor, reach: Tensor, batch: Guesses) -> Tensor:
@@ -162,4 +162,4 @@ def _keeping(fill: Tensor, start: Tensor, reach: Tensor, batch: Guesses) -> Tens
     wrong, moved = fill - batch.wanted, fill - start
     fine = near * (wrong.abs() + 0.5 * wrong.square())
     coarse = _pooled(moved, far).abs()
-    return _mean(fine, hole) + 0.5 * _mean(coarse, functional.avg_pool2d(hole, 4))
+    return _over_hole(fine, coarse, hole)
