@@ -1,7 +1,7 @@
 """What an intact photograph holds and looks like damage: hard negatives, drawn before ageing.
 
-Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, and the print's own
-border. None of it counts as damage.
+Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars and walls, and
+the print's own border. None of it counts as damage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from aleph.training.samples.ageing import Picture
-from aleph.training.samples.strokes import Mask, bent, curve, draw, tree
+from aleph.training.samples.strokes import Mask, bent, clouds, curve, draw, tree
 
 _WORDS = "ALBUM 1923 Photo Studio Rex No. 47 H.M. PATROL Hotel CAFE Mai Anna & Karl 12.8.31 (c)"
 
@@ -150,6 +150,32 @@ def bright_lines(picture: Picture, rng: np.random.Generator) -> None:
     _lay(picture, mask, np.full(3, level, np.float32), rng.uniform(0.4, 0.95))
 
 
+def plain_things(picture: Picture, rng: np.random.Generator) -> None:
+    """Collars, shirts, hats, sheets of paper, walls: plain and mostly light, with a clean outline.
+
+    Bare paper is as light, but its outline is ragged and its surface rough.
+    """
+    side = len(picture)
+    for _ in range(int(rng.integers(1, 4))):
+        turns = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 8))))
+        reach = side * 0.05 * 20 ** rng.random() * rng.uniform(0.4, 1.0, len(turns))
+        middle = rng.uniform(0, side, 2)
+        corners = middle + reach[:, None] * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+        mask = np.zeros((side, side), np.float32)
+        cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1.0)
+        if rng.random() < 0.6:  # a rounded outline
+            wide = cv2.GaussianBlur(mask, (0, 0), float(max(0.5, 0.15 * reach.mean())))
+            mask = (wide > 0.5).astype(np.float32)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
+        level = rng.uniform(150, 250) if rng.random() < 0.75 else rng.uniform(10, 150)
+        place = np.linspace(-1, 1, side, dtype=np.float32)
+        across, down = rng.normal(0, 15, 2).astype(np.float32)
+        light = across * place + down * place[:, None]
+        light = light + np.float32(rng.uniform(0, 8)) * clouds(side, 3, rng, 0.4)
+        colour = level + rng.normal(0, 8, 3).astype(np.float32) + light[:, :, None]
+        _lay(picture, mask, np.asarray(colour, np.float32), rng.uniform(0.85, 1.0))
+
+
 CONTENT: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
     letters,
     wires,
@@ -158,6 +184,7 @@ CONTENT: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
     pattern,
     highlights,
     bright_lines,
+    plain_things,
 )
 
 
