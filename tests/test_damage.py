@@ -46,11 +46,15 @@ def perfect(*_: object) -> DamageModel:
 
 
 def scratched(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """A picture with a red scratch from edge to edge, and where it is."""
+    """A picture with a red scratch from edge to edge, and where it is.
+
+    It is two pixels broad and lies on even ones, so that it is as red at half the size.
+    """
     picture = noise(height, width) // 2 + 40
     hole = np.zeros((height, width), bool)
-    hole[height // 2, :] = True
-    hole[: height // 3, width - 1] = True
+    row = height // 4 * 2
+    hole[row : row + 2, :] = True
+    hole[: height // 6 * 2, -2:] = True
     picture[hole] = (255, 0, 0)
     return picture, hole
 
@@ -102,7 +106,7 @@ def test_finders_are_not_among_the_models_that_fill(
 # --- photos of any size
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 200), (97, 64), (900, 1700)])
+@pytest.mark.parametrize("size", [(2, 2), (4, 200), (98, 64), (900, 1700)])
 def test_photos_of_any_size_are_looked_at_to_the_last_pixel(size: tuple[int, int]) -> None:
     picture, hole = scratched(*size)
     tiles: list[tuple[int, int]] = []
@@ -110,6 +114,41 @@ def test_photos_of_any_size_are_looked_at_to_the_last_pixel(size: tuple[int, int
     assert found.dtype == np.uint8
     assert np.array_equal(found > 127, hole)
     assert tiles[-1] == (len(tiles), len(tiles))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 201), (97, 65)])
+def test_photos_of_odd_sizes_keep_their_size(size: tuple[int, int]) -> None:
+    found = damage_probability(noise(*size), perfect())
+    assert found.shape == size and not found.any()
+
+
+class SidesSeen(nn.Module):
+    """Says of everything that it is damaged with the probability that is due; keeps the sides."""
+
+    def __init__(self, *probabilities: float) -> None:
+        super().__init__()
+        self.due = list(probabilities)
+        self.sides: list[int] = []
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.sides.append(image.shape[3])
+        return torch.logit(torch.full_like(image[:, :1], self.due[len(self.sides) - 1]))
+
+
+@pytest.mark.parametrize(
+    ("size", "probabilities", "mean"),
+    [((96, 128), (0.2, 0.4, 0.9), 0.5), ((760, 700), (0.2, 0.8), 0.5)],
+)
+def test_damage_is_the_mean_of_looks_at_several_sizes(
+    size: tuple[int, int], probabilities: tuple[float, ...], mean: float
+) -> None:
+    network = SidesSeen(*probabilities)
+    model = DamageModel("sides", TINY_FINDER, network, torch.device("cpu"), "fp32")
+    found = damage_probability(noise(*size), model)
+    assert np.abs(found.astype(float) - 255 * mean).max() <= 1
+    own, half, *twice = network.sides
+    assert half < own and all(side > own for side in twice)
+    assert len(twice) == (size[0] * size[1] <= 500_000)
 
 
 def test_tiles_see_what_the_whole_photo_shows() -> None:
@@ -251,14 +290,14 @@ def test_a_slip_in_auto_is_refused(mask: str) -> None:
 def test_what_was_found_is_widened(red: None) -> None:
     picture, hole = scratched(41, 30)
     found = read_damaged_photo(picture, "auto")[1]
-    assert found[20 - FOUND_RIM : 21 + FOUND_RIM, 3].all() and not found[20 - FOUND_RIM - 1, 3]
+    assert found[20 - FOUND_RIM : 22 + FOUND_RIM, 3].all() and not found[20 - FOUND_RIM - 1, 3]
     assert np.array_equal(read_damaged_photo(picture, Mask("auto", grow=0))[1], hole)
 
 
 def test_auto_keeps_to_its_box(red: None) -> None:
     picture, _ = scratched(41, 30)
     found = read_damaged_photo(picture, Mask("auto:5,0,12,99", grow=0))[1]
-    assert np.argwhere(found).tolist() == [[20, x] for x in range(5, 12)]
+    assert np.argwhere(found).tolist() == [[y, x] for y in (20, 21) for x in range(5, 12)]
     with pytest.raises(InputError, match="outside"):
         read_damaged_photo(picture, "auto:40,0,50,9")
 

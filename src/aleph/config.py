@@ -20,6 +20,10 @@ Start = Literal["encoder", "encoder-twice", "random"]
 TrainedPart = Literal["all", "refiner"]
 Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
 
+SENSITIVITY = 0.6
+"""How readily damage is found by default: what is damaged with a probability of 0.4 is marked, for
+damage that stays is seen at once, and a fill of what was intact hardly ever."""
+
 
 class Serialisable:
     """Conversion between a frozen dataclass and plain JSON values, with every key checked."""

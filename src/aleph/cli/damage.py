@@ -26,7 +26,7 @@ def damage(
     ],
     sensitivity: Annotated[
         float, typer.Option(help="How readily something is taken for damage, 0 to 1.")
-    ] = 0.5,
+    ] = config.SENSITIVITY,
     overlay: Annotated[
         str | None,
         typer.Option(help="Write the photo with its damage in red; or a folder for all."),

@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Hole
-from aleph.config import Arithmetic, check_share
+from aleph.config import SENSITIVITY, Arithmetic, check_share
 from aleph.damage.tiles import OnTile, damage_probability
 from aleph.models.model import DamageModel
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
 from aleph.photo.photo import PhotoLike, read_photo
-
-SENSITIVITY = 0.5
-"""Default: what is more likely damaged than not is marked."""
 
 
 def find_damage(image: PhotoLike, *, sensitivity: float = SENSITIVITY) -> Hole:

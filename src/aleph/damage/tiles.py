@@ -1,10 +1,17 @@
-"""The network that sees damage, run over a photo of any size tile by tile."""
+"""The network that sees damage, run over a photo at several sizes, tile by tile.
+
+What the network takes for damage depends on how large it is shown. So every photo is looked at
+again at half its size, where wide damage is seen best, and a small one, whose cracks are fine, at
+twice its size too. The mean of these looks errs less than each, and is a probability that holds:
+of the pixels that it says are 60 % likely to be damaged, about that share is.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +23,9 @@ _TILE = 768
 
 _MARGIN = 96
 """Pixels round it that the network sees besides; what lies farther away changes hardly anything."""
+
+SMALL = 500_000
+"""Pixels of a photo up to which it is looked at at twice its size too."""
 
 OnTile = Callable[[int, int], None]
 """Called with the number of tiles done, and of all."""
@@ -34,13 +44,36 @@ def damage_probability(
     Returns:
         uint8 (H, W), 255 = certainly damaged.
     """
-    found = np.empty(image.shape[:2], np.uint8)
-    tiles = list(_tiles(*image.shape[:2]))
-    for done, tile in enumerate(tiles, 1):
-        found[tile] = _look(image, tile, model)
-        if on_tile:
-            on_tile(done, len(tiles))
-    return found
+    sizes = [_scaled(image.shape, factor) for factor in _factors(image)]
+    looks = [list(_tiles(*size)) for size in sizes]
+    done, all_of = 0, sum(len(tiles) for tiles in looks)
+    total = np.zeros(image.shape[:2], np.uint16)
+    for size, tiles in zip(sizes, looks, strict=True):
+        shown, found = _resized(image, size), np.empty(size, np.uint8)
+        for tile in tiles:
+            found[tile] = _look(shown, tile, model)
+            done += 1
+            if on_tile:
+                on_tile(done, all_of)
+        total += _resized(found, image.shape[:2])
+    return np.asarray((total + len(sizes) // 2) // len(sizes), np.uint8)
+
+
+def _factors(image: Pixels) -> tuple[float, ...]:
+    """Return the sizes at which a photo is looked at, over its own."""
+    return (1.0, 0.5, 2.0) if image.shape[0] * image.shape[1] <= SMALL else (1.0, 0.5)
+
+
+def _scaled(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
+    return max(1, round(factor * shape[0])), max(1, round(factor * shape[1]))
+
+
+def _resized(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize (H, W, …), the mean of pixels where it shrinks."""
+    if values.shape[:2] == size:
+        return values
+    way = cv2.INTER_AREA if size[0] < values.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(values, size[::-1], interpolation=way), np.uint8)
 
 
 def _look(image: Pixels, tile: Region, model: DamageModel) -> NDArray[np.uint8]:

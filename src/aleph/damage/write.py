@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from aleph.arrays import Hole, Pixels
-from aleph.config import Arithmetic, check_choice, check_share, check_whole
-from aleph.damage.find import SENSITIVITY, kept_model, marked, read_probability
+from aleph.config import SENSITIVITY, Arithmetic, check_choice, check_share, check_whole
+from aleph.damage.find import kept_model, marked, read_probability
 from aleph.damage.tiles import OnTile
 from aleph.errors import OutputError
 from aleph.files import check_apart

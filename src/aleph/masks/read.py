@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from aleph.arrays import Hole
-from aleph.config import check_share, check_whole
+from aleph.config import SENSITIVITY, check_share, check_whole
 from aleph.errors import (
     EmptyMaskError,
     InputError,
@@ -89,7 +89,7 @@ class Mask:
     tolerance: int = TOLERANCE
     invert: bool = False
     grow: int | None = None
-    sensitivity: float = 0.5
+    sensitivity: float = SENSITIVITY
 
     def __post_init__(self) -> None:
         check_whole("tolerance", self.tolerance, 0, 255)

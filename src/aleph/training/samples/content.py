@@ -1,6 +1,6 @@
 """What an intact photograph holds and looks like damage: hard negatives, drawn before ageing.
 
-Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars and walls, and
+Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars, walls, and
 the print's own border. None of it counts as damage.
 """
 
