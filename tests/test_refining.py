@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.refine import RefinedBlender, of_both_views
-from aleph.errors import InputError
+from aleph.errors import InputError, TrainingError
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
 from aleph.models.config import ModelConfig
@@ -29,8 +29,9 @@ from aleph.presets import resolve_settings
 from aleph.progress import Reporter
 from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
-from aleph.training.loop import Devices, train
+from aleph.training.loop import Devices, new_recipe, train
 from aleph.training.recipes.patch_critic import PatchCritic, critic_loss, fill_verdict
+from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import create_run, with_refiner
 from conftest import RunCli, make_model
 from helpers import KINDS, TINY_TRAINING, noise, some_hole
@@ -246,6 +247,25 @@ def test_a_model_that_is_trained_on_keeps_the_refiner_that_it_began_with(
     assert before.keys() == after.keys()
     changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"encoder", "generator", "discriminator"}
+
+
+def test_a_refiner_goes_on_from_a_run_with_the_discriminator_of_its_fills(
+    plain: Path, pictures: Path, tmp_path: Path
+) -> None:
+    train_refiner(tmp_path / "run", pictures, plain, average_half_life=8)
+    state = load_file(tmp_path / "run" / "state.safetensors")
+    config = TrainConfig(part="refiner", precision="fp32")
+    recipe = new_recipe(REFINED, config, torch.device("cpu"))
+    start_from(recipe, REFINED, str(plain), None, str(tmp_path / "run"))
+    for network, part in (("refiner", "average/refiner"), ("critic", "network/critic")):
+        for key, value in recipe.networks[network].state_dict().items():
+            assert torch.equal(value, state[f"{part}/{key}"])
+    wider = dataclasses.replace(REFINED, refiner_width=20)
+    with pytest.raises(TrainingError, match="does not fit"):
+        start_from(
+            new_recipe(wider, config, torch.device("cpu")),
+            wider, str(plain), None, str(tmp_path / "run"),
+        )  # fmt: skip
 
 
 def test_a_refiner_learns_what_the_known_pixels_say(plain: Path, tmp_path: Path) -> None:

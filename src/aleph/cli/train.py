@@ -32,7 +32,9 @@ Init = Annotated[
 ]
 RefinerOf = Annotated[
     str | None,
-    typer.Option("--refiner-of", help="Start the refiner from this model's, in place of --init's."),
+    typer.Option(
+        "--refiner-of", help="Start the refiner from that of this model or run, not of --init."
+    ),
 ]
 Partition = Annotated[
     Path | None,

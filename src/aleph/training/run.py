@@ -43,7 +43,8 @@ class Run:
         model: What is built.
         train: How it is trained.
         init: Model that the first weights are taken from, or none.
-        refiner_of: Model that the refiner's first weights are taken from, or none.
+        refiner_of: Model or folder of a run that the refiner's first weights are taken from, or
+            none.
     """
 
     folder: Path

@@ -61,6 +61,28 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 @torch.no_grad()
+def load_part(network: nn.Module, path: Path, part: str) -> None:
+    """Load the weights of one network from a saved state.
+
+    Args:
+        network: What gets them.
+        path: The state.
+        part: `network/ROLE` for the weights as they were trained, `average/ROLE` for their mean.
+
+    Raises:
+        TrainingError: if the state is damaged or of other networks.
+    """
+    read_meta(path)
+    with safe_open(path, "pt") as file:
+        keys = set(file.keys())
+        for key, live in network.state_dict().items():
+            name = f"{part}/{key}"
+            if name not in keys or file.get_slice(name).get_shape() != list(live.shape):
+                raise TrainingError(f"'{path}' is of another model: its '{name}' does not fit")
+            live.copy_(file.get_tensor(name))
+
+
+@torch.no_grad()
 def load_state(trained: Recipe, path: Path) -> dict[str, Any]:
     """Load a saved state into networks, averages and optimizers; return its `meta`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from aleph.models.folder import load_networks
 from aleph.models.zoo import find_model
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.recipes.whitening import whiten
+from aleph.training.state import STATE, load_part
 
 GROWN: tuple[ModelKind, ...] = ("amortised",)
 """Kinds of models that can start from a model of a lower resolution."""
@@ -43,7 +45,8 @@ def start_from(
         name: A model's name or folder.
         images: Training images, uint8 (n, R, R, 3), to measure the latent space on; None leaves it
             as it is.
-        refiner_of: Name or folder of the model whose refiner is taken in place of that of `name`.
+        refiner_of: Name or folder of the model whose refiner is taken in place of that of `name`;
+            of a run's folder also its discriminator of fills, which would else begin anew.
 
     Raises:
         ModelError: if there is no such model or its folder is damaged.
@@ -54,13 +57,13 @@ def start_from(
     doublings = int(math.log2(config.resolution / source.resolution))
     if config.of_photographs:  # the network is the same at every resolution
         doublings = 0
-    if refiner_of is not None:
-        networks["refiner"] = _refiner_of(refiner_of)
     for role, network in trained.networks.items():
         if role in networks:  # a refiner may be new
             _copy(networks[role], network, doublings, name)
     if images is not None and doublings == 0 and config.kind == "amortised":
         whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
+    if refiner_of is not None:
+        _take_refiner(trained, refiner_of)
     for role, average in trained.ema.items():
         average.load_state_dict(trained.networks[role].state_dict())
 
@@ -88,11 +91,18 @@ def _check_fit(source: ModelConfig, config: ModelConfig, name: str) -> None:
         raise TrainingError(f"{sizes}: a model can be grown, but not shrunk")
 
 
-def _refiner_of(name: str) -> nn.Module:
+def _take_refiner(trained: Recipe, name: str) -> None:
+    """Start the refiner, and the discriminator of its fills, from those of a model or of a run."""
+    run = Path(name) / STATE
+    if run.is_file():
+        load_part(trained.networks["refiner"], run, "average/refiner")
+        if "critic" in trained.networks:
+            load_part(trained.networks["critic"], run, "network/critic")
+        return
     _, networks = load_networks(find_model(name))
     if "refiner" not in networks:
         raise TrainingError(f"'{name}' has no refiner to start from")
-    return networks["refiner"]
+    _copy(networks["refiner"], trained.networks["refiner"], 0, name)
 
 
 def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:
