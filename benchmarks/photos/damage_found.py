@@ -1,7 +1,7 @@
 """How well damage is found, beside the best top-hat; what it costs, and what it wrongly marks.
 
     python -m benchmarks damage PHOTOGRAPHS... --artefacts ZIP [--intact DATA...] [--each 12]
-        [--model damage-finder] [--sensitivity 0.5] [--seed 0] [--large 50] [--sheet OUT.png]
+        [--model damage-finder] [--sensitivity 0.6] [--seed 0] [--large 50] [--sheet OUT.png]
 
 Ages and damages held-out photographs with held-out artefacts and with generated damage, as in
 training but one kind at a time, and counts what is marked within 2 pixels of damage. Photographs
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aleph.arrays import Pixels
+from aleph.config import SENSITIVITY
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
 from aleph.datasets import Source, find_sources
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--intact", nargs="*", default=[], help="more pictures without damage")
     parser.add_argument("--each", type=int, default=12, help="pictures of every kind of damage")
     parser.add_argument("--model", default=DEFAULT_DAMAGE_MODEL)
-    parser.add_argument("--sensitivity", type=float, default=0.5)
+    parser.add_argument("--sensitivity", type=float, default=SENSITIVITY)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--large", type=float, default=50, help="megapixels of the large photo")
     parser.add_argument("--sheet", type=Path, help="picture of examples to write")
