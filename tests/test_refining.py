@@ -260,6 +260,9 @@ def test_a_refiner_goes_on_from_a_run_with_the_discriminator_of_its_fills(
     for network, part in (("refiner", "average/refiner"), ("critic", "network/critic")):
         for key, value in recipe.networks[network].state_dict().items():
             assert torch.equal(value, state[f"{part}/{key}"])
+    none = new_recipe(PLAIN, TrainConfig(precision="fp32"), torch.device("cpu"))
+    with pytest.raises(TrainingError, match="is for a model with a refiner"):
+        start_from(none, PLAIN, str(plain), None, str(tmp_path / "run"))
     wider = dataclasses.replace(REFINED, refiner_width=20)
     with pytest.raises(TrainingError, match="does not fit"):
         start_from(

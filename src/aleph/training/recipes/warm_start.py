@@ -93,6 +93,8 @@ def _check_fit(source: ModelConfig, config: ModelConfig, name: str) -> None:
 
 def _take_refiner(trained: Recipe, name: str) -> None:
     """Start the refiner, and the discriminator of its fills, from those of a model or of a run."""
+    if "refiner" not in trained.networks:
+        raise TrainingError("--refiner-of is for a model with a refiner: leave it out")
     run = Path(name) / STATE
     if run.is_file():
         load_part(trained.networks["refiner"], run, "average/refiner")
