@@ -56,7 +56,9 @@ def damage_probability(
             if on_tile:
                 on_tile(done, all_of)
         total += _resized(found, image.shape[:2])
-    return np.asarray((total + len(sizes) // 2) // len(sizes), np.uint8)
+    total += len(sizes) // 2  # in place: a photo may have a hundred megapixels
+    total //= len(sizes)
+    return total.astype(np.uint8)
 
 
 def _factors(image: Pixels) -> tuple[float, ...]:
