@@ -285,7 +285,7 @@ def test_masks_of_a_folder_are_kept_when_they_were_corrected_by_hand(folder: Pat
     second = find_damage_in_folder(*where, folder / "seen")
     assert second.skipped == [name for name in NAMES if name != "4.png"]
     assert second.found == first.found
-    third = find_damage_in_folder(*where, None, DamageRequest(sensitivity=0.6))
+    third = find_damage_in_folder(*where, None, DamageRequest(sensitivity=0.8))
     assert third.skipped == ["3.png"]
     assert "so it is kept" in third.warned["3.png"]
 
