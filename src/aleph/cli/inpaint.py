@@ -80,7 +80,9 @@ Grow = Annotated[
 ]
 Sensitivity = Annotated[
     float | None,
-    typer.Option(help="How readily --mask auto takes something for damage, 0 to 1 (0.6)."),
+    typer.Option(
+        help=f"How readily --mask auto takes something for damage, 0 to 1 ({config.SENSITIVITY:g})."
+    ),
 ]
 Preset = Annotated[str, typer.Option(help=one_of(config.Preset))]
 Blending = Annotated[str | None, typer.Option(help=one_of(config.Blending))]

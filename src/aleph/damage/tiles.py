@@ -24,7 +24,7 @@ _TILE = 768
 _MARGIN = 96
 """Pixels round it that the network sees besides; what lies farther away changes hardly anything."""
 
-SMALL = 500_000
+_SMALL = 500_000
 """Pixels of a photo up to which it is looked at at twice its size too."""
 
 OnTile = Callable[[int, int], None]
@@ -44,7 +44,7 @@ def damage_probability(
     Returns:
         uint8 (H, W), 255 = certainly damaged.
     """
-    sizes = [_scaled(image.shape, factor) for factor in _factors(image)]
+    sizes = _sizes(*image.shape[:2])
     looks = [list(_tiles(*size)) for size in sizes]
     done, all_of = 0, sum(len(tiles) for tiles in looks)
     total = np.zeros(image.shape[:2], np.uint16)
@@ -61,13 +61,10 @@ def damage_probability(
     return total.astype(np.uint8)
 
 
-def _factors(image: Pixels) -> tuple[float, ...]:
-    """Return the sizes at which a photo is looked at, over its own."""
-    return (1.0, 0.5, 2.0) if image.shape[0] * image.shape[1] <= SMALL else (1.0, 0.5)
-
-
-def _scaled(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
-    return max(1, round(factor * shape[0])), max(1, round(factor * shape[1]))
+def _sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the sizes at which a photo is looked at."""
+    sizes = [(height, width), (max(1, round(height / 2)), max(1, round(width / 2)))]
+    return [*sizes, (2 * height, 2 * width)] if height * width <= _SMALL else sizes
 
 
 def _resized(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

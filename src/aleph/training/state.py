@@ -74,12 +74,20 @@ def load_part(network: nn.Module, path: Path, part: str) -> None:
     """
     read_meta(path)
     with safe_open(path, "pt") as file:
-        keys = set(file.keys())
-        for key, live in network.state_dict().items():
-            name = f"{part}/{key}"
-            if name not in keys or file.get_slice(name).get_shape() != list(live.shape):
-                raise TrainingError(f"'{path}' is of another model: its '{name}' does not fit")
-            live.copy_(file.get_tensor(name))
+        _fill(network, file, path, part)
+
+
+def _fill(network: nn.Module, file: Any, path: Path, part: str) -> None:  # noqa: ANN401
+    """Copy a part of an open state into a network, as `load_part` does."""
+    keys = set(file.keys())
+    for key, live in network.state_dict().items():
+        name = f"{part}/{key}"
+        if name not in keys:
+            raise TrainingError(f"'{path}' is of another model: it has no '{name}'")
+        value = file.get_tensor(name)
+        if value.shape != live.shape:
+            raise TrainingError(f"'{path}' is of another model: its '{name}' does not fit")
+        live.copy_(value)
 
 
 @torch.no_grad()
@@ -92,14 +100,9 @@ def load_state(trained: Recipe, path: Path) -> dict[str, Any]:
     meta = read_meta(path)
     stored: dict[str, dict[int, dict[str, Tensor]]] = {role: {} for role in trained.optimizers}
     with safe_open(path, "pt") as file:
-        keys = set(file.keys())
-        for prefix, module in _modules(trained).items():
-            for key, live in module.state_dict().items():
-                name = f"{prefix}/{key}"
-                if name not in keys:
-                    raise TrainingError(f"'{path}' is of another model: it has no '{name}'")
-                live.copy_(file.get_tensor(name))
-        for name in keys:
+        for part, module in _modules(trained).items():
+            _fill(module, file, path, part)
+        for name in file.keys():  # noqa: SIM118 - a file cannot be iterated over
             kind, role, *rest = name.split("/")
             if kind == "optimizer" and role in stored:
                 stored[role].setdefault(int(rest[0]), {})[rest[1]] = file.get_tensor(name)
