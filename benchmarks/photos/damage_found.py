@@ -44,6 +44,9 @@ _PLAIN = 320
 
 _THRESHOLDS = range(4, 255, 4)
 
+_CONTENT = 0.33
+"""Share of the pictures with drawn things that look like damage: more than in training."""
+
 
 def read(source: Source) -> Pixels:
     """Read a picture; small ones are enlarged."""
@@ -63,7 +66,7 @@ def damaged_cases(
     pictures: Sequence[Pixels], artefacts: Artefacts | None, each: int, seed: int
 ) -> list[Case]:
     """Return pictures with damage of every kind, and four times as many intact as of a kind."""
-    damager = Damager(SIDE, artefacts)
+    damager = Damager(SIDE, artefacts, content=_CONTENT)
     cases = []
     for number, kind in enumerate([*damager.kinds, *["intact"] * 4]):
         for turn in range(each):
@@ -78,7 +81,8 @@ def intact_cases(pictures: Sequence[Pixels], seed: int) -> dict[str, list[Case]]
     """Return intact pictures as they are, and aged."""
     aged, plain = [], []
     for number, picture in enumerate(pictures):
-        made = Damager(SIDE).sample(picture, np.random.default_rng([seed, number]), [])
+        rng = np.random.default_rng([seed, number])
+        made = Damager(SIDE, content=_CONTENT).sample(picture, rng, [])
         aged.append(Case(made.image, made.label, "intact"))
         label = np.full(picture.shape[:2], INTACT, np.uint8)
         plain.append(Case(picture, label, "intact"))

@@ -176,16 +176,24 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
         _lay(picture, mask, np.asarray(colour, np.float32), rng.uniform(0.85, 1.0))
 
 
-CONTENT: tuple[Callable[[Picture, np.random.Generator], None], ...] = (
-    letters,
-    wires,
-    twigs,
-    strands,
-    pattern,
-    highlights,
-    bright_lines,
-    plain_things,
-)
+CONTENT: dict[Callable[[Picture, np.random.Generator], None], float] = {
+    letters: 1.0,
+    wires: 1.0,
+    twigs: 1.0,
+    strands: 1.0,
+    pattern: 1.0,
+    highlights: 1.0,
+    bright_lines: 1.0,
+    plain_things: 4.0,
+}
+"""What can be drawn, and how often. Lines are seldom: a drawn twig can hardly be told from a crack,
+and with many of them cracks are doubted. Photographs bring their own."""
+
+
+def draw_content(picture: Picture, rng: np.random.Generator) -> None:
+    """Draw one thing that looks like damage into a picture, float32 (side, side, 3), in place."""
+    kinds, weights = list(CONTENT), np.array(list(CONTENT.values()))
+    kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))](picture, rng)
 
 
 def bordered(picture: Picture, rng: np.random.Generator) -> Picture:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aleph.arrays import Pixels
 from aleph.training.samples.ageing import Picture, Scan, aged, mottled
 from aleph.training.samples.artefacts import Artefacts
-from aleph.training.samples.content import CONTENT, bordered
+from aleph.training.samples.content import bordered, draw_content
 from aleph.training.samples.flaws import FLAWS, Flaw
 from aleph.training.samples.strokes import Mask
 
@@ -25,10 +25,21 @@ _PLAIN = 0.3
 _MOST = 0.6
 """Share of a sample that damage covers, at most."""
 
-_WIDE = ("torn", "rubbed", "blots", "film-dots", "film-smut", "film-stain")
-_SELDOM = 0.3
-"""Damage that covers much is rarer than thin damage: were it as frequent, whatever is light and
-plain would look more like bare paper than like a sky."""
+_SHARES = {
+    "fold": 2.5,
+    "cracks": 2.0,
+    "scratches": 1.5,
+    **dict.fromkeys(("mould", "ink", "peeled"), 0.5),
+    **dict.fromkeys(
+        ("torn", "rubbed", "blots", "film-dots", "film-smut", "film-stain"),
+        0.3,
+    ),
+}
+"""How often kinds of damage are drawn, over what they would be if all were as frequent.
+
+Most prints were folded or bent. Damage that covers much is rarer: were it as frequent, whatever is
+light and plain would look more like bare paper than like a sky.
+"""
 
 _TINTS = ("stain",)
 """Kinds of artefacts that are opaque or tint: drawn opaque, or they would not be damage."""
@@ -57,12 +68,20 @@ class Damager:
         side: Side of the samples in pixels.
         artefacts: Scanned artefacts besides the generated damage, or None.
         intact: Share of pictures that stay intact.
+        content: Share of pictures into which things are drawn that look like damage and are none.
     """
 
-    def __init__(self, side: int, artefacts: Artefacts | None = None, intact: float = 0.6) -> None:
+    def __init__(
+        self,
+        side: int,
+        artefacts: Artefacts | None = None,
+        intact: float = 0.5,
+        content: float = 0.25,
+    ) -> None:
         self.side = side
         self.artefacts = artefacts
         self.intact = intact
+        self.content = content
 
     @property
     def kinds(self) -> list[str]:
@@ -99,9 +118,9 @@ class Damager:
             kinds: As for `sample`.
         """
         scene = _cut(picture, self.side, rng)
-        if rng.random() < 0.33:
+        if rng.random() < self.content:
             for _ in range(int(rng.integers(1, 3))):
-                CONTENT[int(rng.integers(len(CONTENT)))](scene, rng)
+                draw_content(scene, rng)
         plain = rng.random() < _PLAIN
         print_, grain = (scene, 0.0) if plain else aged(scene, rng)
         if rng.random() < 0.12:
@@ -122,7 +141,7 @@ class Damager:
         kinds = []
         for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.2, 0.1]))):
             pool = films if films and rng.random() < 0.3 else generated
-            weights = np.array([_SELDOM if kind in _WIDE else 1.0 for kind in pool])
+            weights = np.array([_SHARES.get(kind, 1.0) for kind in pool])
             kinds.append(str(rng.choice(pool, p=weights / weights.sum())))
         return tuple(kinds)
 
