@@ -20,9 +20,9 @@ Start = Literal["encoder", "encoder-twice", "random"]
 TrainedPart = Literal["all", "refiner"]
 Preset = Literal["fast", "balanced", "thorough", "yeh2017"]
 
-SENSITIVITY = 0.6
-"""How readily damage is found by default: what is damaged with a probability of 0.4 is marked, for
-damage that stays is seen at once, and a fill of what was intact hardly ever."""
+SENSITIVITY = 0.5
+"""How readily damage is found by default: what is more likely damaged than not is marked. That
+leaves the filled photo nearest to what it was before the damage (docs/damage.md)."""
 
 
 class Serialisable:
