@@ -231,10 +231,18 @@ def _interrupts_held() -> Iterator[None]:
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    held: list[int] = []
+    # Another thread may still get it, and Python then interrupts this one.
+    alone = threading.current_thread() is threading.main_thread()
+    usual = signal.signal(signal.SIGINT, lambda *_: held.append(1)) if alone else None
     try:
         yield
     finally:
+        if alone:
+            signal.signal(signal.SIGINT, usual or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 _function: Callable[[Any], Any] | None = None
