@@ -79,10 +79,10 @@ def damaged_cases(
 
 def intact_cases(pictures: Sequence[Pixels], seed: int) -> dict[str, list[Case]]:
     """Return intact pictures as they are, and aged."""
+    damager = Damager(SIDE, content=_CONTENT)
     aged, plain = [], []
     for number, picture in enumerate(pictures):
-        rng = np.random.default_rng([seed, number])
-        made = Damager(SIDE, content=_CONTENT).sample(picture, rng, [])
+        made = damager.sample(picture, np.random.default_rng([seed, number]), [])
         aged.append(Case(made.image, made.label, "intact"))
         label = np.full(picture.shape[:2], INTACT, np.uint8)
         plain.append(Case(picture, label, "intact"))

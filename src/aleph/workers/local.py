@@ -232,13 +232,13 @@ def _interrupts_held() -> Iterator[None]:
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     held: list[int] = []
-    # Another thread may still get it, and Python then interrupts this one.
-    alone = threading.current_thread() is threading.main_thread()
-    usual = signal.signal(signal.SIGINT, lambda *_: held.append(1)) if alone else None
+    # Another thread may still get it, and Python then interrupts the main one.
+    in_main = threading.current_thread() is threading.main_thread()
+    usual = signal.signal(signal.SIGINT, lambda *_: held.append(1)) if in_main else None
     try:
         yield
     finally:
-        if alone:
+        if in_main:
             signal.signal(signal.SIGINT, usual or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if held:
