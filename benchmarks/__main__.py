@@ -28,6 +28,7 @@ BENCHMARKS = {
     "photo-size": "photos.photo_size",
     "faces-found": "photos.faces_found",
     "damage": "photos.damage_found",
+    "sensitivity": "photos.sensitivity",
     "mask-growth": "photos.mask_growth",
     "mended": "photos.mended",
     "classical-fill": "photos.classical_fill",

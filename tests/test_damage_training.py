@@ -6,6 +6,7 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,8 +23,9 @@ from aleph.training.loop import Devices, train
 from aleph.training.recipes.damage import DamageRecipe, losses
 from aleph.training.run import create_run, read_run, split_data
 from aleph.training.samples.artefacts import Artefacts, is_held_out
+from aleph.training.samples.content import backdrop
 from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager
-from aleph.training.samples.flaws import FLAWS
+from aleph.training.samples.flaws import FLAWS, Flaw
 from helpers import noise
 from test_damage import TINY_FINDER
 
@@ -77,6 +79,44 @@ def test_some_samples_stay_intact_and_none_is_wholly_covered() -> None:
     intact = sum(not s.kinds for s in samples)
     assert 15 < intact < 45
     assert max(float((s.label == DAMAGE).mean()) for s in samples) < 0.8
+
+
+def test_labels_say_what_the_file_shows() -> None:
+    """Blur, sharpening and JPEG spread damage: the halo and the specks about it count as well."""
+    damager = Damager(96, intact=0.0, content=0.0)
+    for seed in range(40):
+        sample, intact = damager.pair(smooth(120), np.random.default_rng(seed))
+        apart = np.abs(sample.image.astype(int) - intact).max(axis=2)
+        assert (apart[sample.label == DAMAGE] > 12).all()
+        far = cv2.dilate((sample.label != INTACT).astype(np.uint8), np.ones((35, 35))) == 0
+        assert (apart[far] <= 12).all()
+
+
+def test_bare_paper_has_one_colour_in_a_print() -> None:
+    mask = np.ones((4, 4), np.float32)
+    light, dark = np.full(3, 240, np.float32), np.full(3, 30, np.float32)
+    paper = np.array([230, 220, 190], np.float32)
+    rough = np.full((4, 4, 3), 250, np.float32)
+    rough[0] -= 8
+    flaw = Flaw([(mask, light), (mask, dark), (mask, rough)]).on_paper(paper)
+    colours = [colour for _, colour in flaw.layers]
+    np.testing.assert_allclose(colours[0], paper)
+    np.testing.assert_allclose(colours[1], dark)
+    np.testing.assert_allclose(colours[2].mean(axis=(0, 1)), paper, rtol=1e-5)
+    np.testing.assert_allclose(colours[2][1] - colours[2][0], 8)  # it stays as rough as it was
+
+
+def test_a_backdrop_leaves_a_sitter_and_is_plain_elsewhere() -> None:
+    for seed in range(10):
+        before = noise(128, 128).astype(np.float32)
+        picture = before.copy()
+        backdrop(picture, np.random.default_rng(seed))
+        kept = np.abs(picture - before).max(axis=2) < 1
+        assert 0.02 < kept.mean() < 0.95
+        edge = np.concatenate([picture[0], picture[:, 0], picture[:, -1]])
+        assert (
+            np.abs(np.diff(edge, axis=0)).mean() < 0.5 * np.abs(np.diff(before[0], axis=0)).mean()
+        )
 
 
 def test_artefacts_are_held_out_by_name(artefacts: Path) -> None:

@@ -62,6 +62,11 @@ def read(source: Source) -> Pixels:
     return read_image(picture)
 
 
+def held_out(paths: Sequence[str]) -> list[Pixels]:
+    """Read those photographs of folders or zips that trainings hold out by their names."""
+    return [read(source) for source in find_sources(paths) if is_held_out(source.basename)]
+
+
 def damaged_cases(
     pictures: Sequence[Pixels], artefacts: Artefacts | None, each: int, seed: int
 ) -> list[Case]:
@@ -178,8 +183,7 @@ def main() -> None:
     )
     for megapixels in filter(None, (1.0, options.large)):
         print(speed(model, megapixels, options.seed), flush=True)
-    sources = find_sources(options.photographs)
-    pictures = [read(source) for source in sources if is_held_out(source.basename)]
+    pictures = held_out(options.photographs)
     found(model, pictures, options)
     intact = [read(source) for source in find_sources(options.intact)][:100]
     for name, some in (("held-out photographs", pictures), ("other pictures", intact)):

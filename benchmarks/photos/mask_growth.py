@@ -23,12 +23,11 @@ from aleph.arrays import Hole, Pixels
 from aleph.damage.find import marked
 from aleph.damage.rim import shows_damage
 from aleph.damage.tiles import damage_probability
-from aleph.datasets import find_sources
 from aleph.masks.read import widened
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
-from aleph.training.samples.artefacts import Artefacts, is_held_out
+from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.damaged import DAMAGE, Damager
-from benchmarks.photos.damage_found import SIDE, read
+from benchmarks.photos.damage_found import SIDE, held_out
 
 GROWTHS = range(7)
 KINDS = ("cracks", "craze", "fold", "scratches", "hairs", "ink", "flakes", "mould", "blots")
@@ -45,8 +44,7 @@ class Case:
 
 def cases(options: argparse.Namespace) -> list[Case]:
     """Damage the held-out photographs, one kind after the other."""
-    sources = find_sources(options.photographs)
-    pictures = [read(source) for source in sources if is_held_out(source.basename)]
+    pictures = held_out(options.photographs)
     artefacts = Artefacts(options.artefacts, held_out=True) if options.artefacts else None
     damager, rng = Damager(SIDE, artefacts), np.random.default_rng(options.seed)
     made = []
@@ -55,7 +53,7 @@ def cases(options: argparse.Namespace) -> list[Case]:
         sample, intact = damager.pair(picture, rng, [kind])
         damage = np.asarray(sample.label == DAMAGE)
         if damage.sum() >= 60:
-            made.append(Case(sample.image, intact(), damage))
+            made.append(Case(sample.image, intact, damage))
     return made
 
 

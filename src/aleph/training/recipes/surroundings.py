@@ -78,7 +78,7 @@ class SurroundingsRecipe(RefiningRecipe):
                 damaged, intact = self.damager.pair(picture, rng)
                 hole = widened(damaged.label == DAMAGE, int(rng.choice(_GROWN)))
                 if 0 < hole.mean() < _MOST:
-                    return damaged.image, intact(), hole
+                    return damaged.image, intact, hole
         image = self.damager.pair(picture, rng, ())[0].image
         return image, image, draw_small_hole(side, rng)
 

@@ -34,6 +34,8 @@ def aged(picture: Picture, rng: np.random.Generator) -> tuple[Picture, float]:
         picture = _vignette(picture, rng)
     if rng.random() < 0.35:
         picture = _tinted(picture, rng)
+    if rng.random() < 0.2:
+        picture = _uneven(picture, rng)
     grain = 0.0
     if rng.random() < 0.6:
         grain = float(rng.uniform(1, 16) if rng.random() < 0.7 else rng.uniform(10, 28))
@@ -107,6 +109,17 @@ def _tinted(picture: Picture, rng: np.random.Generator) -> Picture:
     return np.asarray(picture * (1 + rng.uniform(0.1, 0.5) * share * (colour - 1)), np.float32)
 
 
+def _uneven(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Let a print yellow more in one place than in another, or its silver come to the surface."""
+    field = clouds(len(picture), int(rng.integers(1, 4)), rng, 0.4)[:, :, None]
+    if rng.random() < 0.65:
+        cast = rng.uniform(0.02, 0.09) * np.array([1.0, rng.uniform(0.2, 0.8), -1.0])
+        return np.asarray(picture * (1 + field * cast), np.float32)
+    share = np.clip(field - rng.uniform(-1.0, 1.5), 0, 1)  # a bluish sheen, strongest in the dark
+    sheen = rng.uniform(10, 70) * np.array([0.85, 0.95, rng.uniform(1.0, 1.2)])
+    return np.asarray(picture + share * (1 - picture / 255) * sheen, np.float32)
+
+
 def _grain(side: int, deviation: float, rng: np.random.Generator) -> Picture:
     channels = 1 if rng.random() < 0.8 else 3
     size = int(side / rng.choice([1, 1, 1, 1.5, 2, 3]))
@@ -170,15 +183,10 @@ class Scan:
         quality = int(rng.integers(30, 96)) if rng.random() < 0.6 else 0
         return cls(blur, noise, sharpening, quality)
 
-    def soften(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Blur as the scanner does."""
-        if not self.blur:
-            return values
-        return np.asarray(cv2.GaussianBlur(values, (0, 0), self.blur), np.float32)
-
     def __call__(self, picture: Picture) -> Pixels:
         """Return the file's pixels, uint8 (side, side, 3)."""
-        picture = self.soften(picture)
+        if self.blur:
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self.blur), np.float32)
         if self.sharpening:
             blurred = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.2))
             picture = picture + self.sharpening * (picture - blurred)

@@ -1,7 +1,7 @@
 """What an intact photograph holds and looks like damage: hard negatives, drawn before ageing.
 
-Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars, walls, and
-the print's own border. None of it counts as damage.
+Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars, walls,
+backdrops, and the print's own border. None of it counts as damage.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
         corners = middle + reach[:, None] * np.stack([np.cos(turns), np.sin(turns)], axis=1)
         mask = np.zeros((side, side), np.float32)
         cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1.0)
-        if rng.random() < 0.6:  # a rounded outline
+        if rng.random() < 0.8:  # a rounded outline
             wide = cv2.GaussianBlur(mask, (0, 0), float(max(0.5, 0.15 * reach.mean())))
             mask = (wide > 0.5).astype(np.float32)
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
@@ -176,6 +176,37 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
         _lay(picture, mask, np.asarray(colour, np.float32), rng.uniform(0.85, 1.0))
 
 
+def backdrop(picture: Picture, rng: np.random.Generator) -> None:
+    """A studio's backdrop: plain or painted out of focus, round a head and shoulders."""
+    side = len(picture)
+    x, y = rng.uniform((0.2, 0.15), (0.8, 0.6)) * side
+    tall = side * rng.uniform(0.1, 0.4)
+    sitter = np.zeros((side, side), np.float32)
+    head = (int(0.8 * tall), int(tall))
+    broad = (int(tall * rng.uniform(1.5, 2.6)), int(tall * rng.uniform(1.2, 1.8)))
+    shoulders = int(y + 1.2 * tall + broad[1])
+    cv2.ellipse(sitter, (int(x), int(y)), head, 0, 0, 360, 1.0, -1)
+    neck = (int(x - 0.35 * tall), int(y)), (int(x + 0.35 * tall), shoulders)
+    cv2.rectangle(sitter, *neck, 1.0, -1)
+    cv2.ellipse(sitter, (int(x), shoulders), broad, 0, 0, 360, 1.0, -1)
+    cv2.rectangle(sitter, (int(x) - broad[0], shoulders), (int(x) + broad[0], side), 1.0, -1)
+    sitter = np.asarray(cv2.GaussianBlur(sitter, (0, 0), float(max(1.0, 0.08 * tall))))
+    ragged = np.float32(rng.uniform(0.02, 0.15)) * clouds(side, int(rng.integers(6, 40)), rng)
+    behind = (sitter + ragged < 0.5).astype(np.float32)
+    behind = np.asarray(cv2.GaussianBlur(behind, (0, 0), float(rng.uniform(0.5, 3))), np.float32)
+    place = np.linspace(-1, 1, side, dtype=np.float32)
+    across, down = rng.normal(0, 18, 2).astype(np.float32)
+    light = across * place + down * place[:, None]
+    light = light + np.float32(rng.uniform(0, 10)) * clouds(side, 2, rng, 0.4)
+    if rng.random() < 0.35:  # painted: light or dark things that nobody can name
+        things = clouds(side, int(rng.integers(4, 14)), rng, 0.3) - np.float32(rng.uniform(0, 1.5))
+        things = cv2.GaussianBlur(np.clip(things, 0, 1), (0, 0), float(rng.uniform(0.5, 5)))
+        light = light + np.float32(rng.uniform(-40, 70)) * np.asarray(things)
+    level = rng.uniform(140, 245) if rng.random() < 0.75 else rng.uniform(20, 140)
+    colour = level + rng.normal(0, 6, 3).astype(np.float32) + light[:, :, None]
+    _lay(picture, behind, np.asarray(colour, np.float32), rng.uniform(0.97, 1.0))
+
+
 CONTENT: dict[Callable[[Picture, np.random.Generator], None], float] = {
     letters: 1.0,
     wires: 1.0,
@@ -184,7 +215,8 @@ CONTENT: dict[Callable[[Picture, np.random.Generator], None], float] = {
     pattern: 1.0,
     highlights: 1.0,
     bright_lines: 1.0,
-    plain_things: 4.0,
+    plain_things: 3.0,
+    backdrop: 3.0,
 }
 """What can be drawn, and how often. Lines are seldom: a drawn twig can hardly be told from a crack,
 and with many of them cracks are doubted. Photographs bring their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +13,7 @@ from aleph.arrays import Pixels
 from aleph.training.samples.ageing import Picture, Scan, aged, mottled
 from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.content import bordered, draw_content
-from aleph.training.samples.flaws import FLAWS, Flaw
+from aleph.training.samples.flaws import FLAWS, Flaw, bare_paper
 from aleph.training.samples.strokes import Mask
 
 DAMAGE, INTACT, UNSURE = 1, 0, 255
@@ -22,6 +22,9 @@ DAMAGE, INTACT, UNSURE = 1, 0, 255
 _PLAIN = 0.3
 """Share of pictures that are taken as they are: new, in colour, sharp."""
 
+_ONE_PAPER = 0.6
+"""Share of prints in which all bare paper has one colour, as it mostly has."""
+
 _MOST = 0.6
 """Share of a sample that damage covers, at most."""
 
@@ -29,7 +32,7 @@ _SHARES = {
     "fold": 2.5,
     "cracks": 2.0,
     "scratches": 1.5,
-    **dict.fromkeys(("mould", "ink", "peeled"), 0.5),
+    **dict.fromkeys(("mould", "ink", "peeled", "shards"), 0.6),
     **dict.fromkeys(
         ("torn", "rubbed", "blots", "film-dots", "film-smut", "film-stain"),
         0.3,
@@ -109,8 +112,8 @@ class Damager:
         picture: Pixels,
         rng: np.random.Generator,
         kinds: Sequence[str] | None = None,
-    ) -> tuple[Damaged, Callable[[], Pixels]]:
-        """Make one sample, and what makes the same picture without its damage.
+    ) -> tuple[Damaged, Pixels]:
+        """Make one sample, and the same picture without its damage, uint8 (side, side, 3).
 
         Args:
             picture: As for `sample`.
@@ -127,12 +130,18 @@ class Damager:
             print_ = bordered(print_, rng)
         chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
         scan = Scan(0.0, None, 0.0, 0) if plain else Scan.draw(self.side, rng)
+        paper = bare_paper(rng) if rng.random() < _ONE_PAPER else None
         while True:  # until enough of the picture is left
-            laid = _laid(print_, [self._flaw(kind, rng) for kind in chosen], scan)
+            flaws = [self._flaw(kind, rng) for kind in chosen]
+            if paper is not None:
+                flaws = [flaw.on_paper(paper) for flaw in flaws]
+            laid = _laid(print_, flaws)
             if laid.opaque.mean() < _MOST:
                 break
-        label = _label(print_, laid.visible, laid.opaque, grain)
-        return Damaged(scan(laid.damaged), label, chosen), lambda: scan(laid.intact)
+        damaged = scan(laid.damaged)
+        intact = scan(laid.intact) if chosen else damaged
+        label = _label(print_, _apart(damaged, intact), laid.opaque, grain)
+        return Damaged(damaged, label, chosen), intact
 
     def _draw_kinds(self, rng: np.random.Generator) -> tuple[str, ...]:
         if rng.random() < self.intact:
@@ -214,18 +223,15 @@ class _Laid:
     Attributes:
         damaged: The damaged print.
         intact: The same without damage, but with what its folds shade.
-        visible: By how much each pixel was changed, float32 (side, side), in levels of the
-            strongest channel and as the scanner sees it.
         opaque: How opaque what lies over it is, float32 (side, side) in [0, 1].
     """
 
     damaged: Picture
     intact: Picture
-    visible: Mask
     opaque: Mask
 
 
-def _laid(print_: Picture, flaws: Sequence[Flaw], scan: Scan) -> _Laid:
+def _laid(print_: Picture, flaws: Sequence[Flaw]) -> _Laid:
     """Lay damage over a print."""
     intact, opaque = print_.copy(), np.zeros(print_.shape[:2], np.float32)
     for flaw in flaws:
@@ -236,12 +242,21 @@ def _laid(print_: Picture, flaws: Sequence[Flaw], scan: Scan) -> _Laid:
         for mask, colour in flaw.layers:
             damaged += mask[:, :, None] * (colour - damaged)
             np.maximum(opaque, mask, out=opaque)
-    difference = np.clip(damaged, 0, 255) - np.clip(intact, 0, 255)
-    visible = np.abs(scan.soften(np.asarray(difference, np.float32))).max(axis=2)
-    return _Laid(damaged, intact, np.asarray(visible, np.float32), opaque)
+    return _Laid(damaged, intact, opaque)
 
 
-def _label(print_: Picture, visible: Mask, opaque: Mask, grain: float) -> NDArray[np.uint8]:
+def _apart(damaged: Pixels, intact: Pixels) -> NDArray[np.uint8]:
+    """Return by how many levels of the strongest channel damage has changed each pixel of a file.
+
+    That is more than what lies over the print: sharpening leaves a halo about it, and JPEG specks.
+    """
+    red, green, blue = cv2.split(cv2.absdiff(damaged, intact))
+    return np.maximum(np.maximum(red, green), blue)
+
+
+def _label(
+    print_: Picture, visible: NDArray[np.uint8], opaque: Mask, grain: float
+) -> NDArray[np.uint8]:
     """Say where damage is to be seen, and where that is open."""
     grey = print_.mean(axis=2)
     mean = np.asarray(cv2.blur(grey, (7, 7)))

@@ -26,6 +26,9 @@ from aleph.training.samples.strokes import (
     walk,
 )
 
+_LIGHT = 165.0
+"""Mean level above which a colour is that of bare paper."""
+
 
 @dataclass(frozen=True)
 class Flaw:
@@ -39,14 +42,27 @@ class Flaw:
     layers: list[tuple[Mask, Picture]]
     shade: Mask | None = None
 
+    def on_paper(self, paper: Picture) -> Flaw:
+        """Return the same damage, what is light in it of the colour that a print's paper has.
+
+        Args:
+            paper: float32 (3,).
+        """
+        layers: list[tuple[Mask, Picture]] = []
+        for mask, colour in self.layers:
+            mean = np.asarray(colour.reshape(-1, 3).mean(axis=0), np.float32)
+            light = mean.mean() > _LIGHT
+            layers.append((mask, colour + (paper - mean) if light else colour))
+        return Flaw(layers, self.shade)
+
 
 def _width(rng: np.random.Generator, most: float) -> float:
     """Draw a width from 0.7 pixels up, thin ones more often."""
     return float(0.7 * (most / 0.7) ** (rng.random() ** 1.5))
 
 
-def _light(rng: np.random.Generator) -> Picture:
-    """Draw the colour of bare paper or of a deep scratch."""
+def bare_paper(rng: np.random.Generator) -> Picture:
+    """Draw the colour of bare paper or of a deep scratch: float32 (3,), levels."""
     level = rng.uniform(190, 262)
     tint = np.array([1.0, rng.uniform(0.93, 1.0), rng.uniform(0.8, 1.02)])
     if rng.random() < 0.5:
@@ -60,7 +76,7 @@ def _dark(rng: np.random.Generator) -> Picture:
 
 
 def _colour(rng: np.random.Generator, light: float = 0.7) -> Picture:
-    return _light(rng) if rng.random() < light else _dark(rng)
+    return bare_paper(rng) if rng.random() < light else _dark(rng)
 
 
 def _broken(mask: Mask, rng: np.random.Generator, cells_a_side: int = 24) -> Mask:
@@ -79,7 +95,7 @@ def _with_rim(core: Mask, rng: np.random.Generator, light: float = 0.75) -> Flaw
     """Give cracks a rim of the opposite tone, or none."""
     opacity = np.float32(rng.uniform(0.55, 1.0) if rng.random() < 0.7 else rng.uniform(0.25, 0.6))
     bright = rng.random() < light
-    colour, other = (_light, _dark) if bright else (_dark, _light)
+    colour, other = (bare_paper, _dark) if bright else (_dark, bare_paper)
     layers: list[tuple[Mask, Picture]] = []
     kind = rng.random()
     if kind < 0.45:
@@ -170,6 +186,32 @@ def flakes(side: int, rng: np.random.Generator) -> Flaw:
     return Flaw(layers)
 
 
+def shards(side: int, rng: np.random.Generator) -> Flaw:
+    """Pieces of the picture that broke off: bare paper with sharp corners, smooth or fibrous."""
+    mask = np.zeros((side, side), np.float32)
+    for _ in range(int(rng.integers(1, 5))):
+        turns = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(4, 14))))
+        reach = side * 0.02 * 12 ** rng.random() * rng.uniform(0.25, 1.0, len(turns)) ** 1.5
+        stretch = np.exp(rng.normal(0, 0.4))
+        corners = np.stack([reach * np.cos(turns) * stretch, reach * np.sin(turns)], axis=1)
+        middle = rng.uniform(0, side, 2)
+        cv2.fillPoly(mask, [np.rint((middle + corners) * 16).astype(np.int32)], 1.0, 8, 4)
+        if rng.random() < 0.5:  # a crack runs on from a corner
+            tip = middle + corners[int(reach.argmax())]
+            away = np.arctan2(*(tip - middle)[::-1]) + rng.normal(0, 0.3)
+            tree(mask, (tip[0], tip[1]), float(away), side * rng.uniform(0.1, 0.4), 3, rng, 0.15)
+    ragged = clouds(side, int(rng.integers(20, 60)), rng, 0.6)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 1.5)) + rng.uniform(0, 0.12) * ragged
+    mask = np.clip((soft - 0.5) * rng.uniform(3, 8) + 0.5, 0, 1).astype(np.float32)
+    paper = mottled(side, rng, 262) if rng.random() < 0.5 else bare_paper(rng)
+    layers: list[tuple[Mask, Picture]] = []
+    if rng.random() < 0.3:  # the edge casts a shadow
+        shadow = np.roll(mask, rng.integers(-2, 3, 2), (0, 1))
+        layers.append((shadow * np.float32(rng.uniform(0.3, 0.8)), _dark(rng)))
+    layers.append((mask * np.float32(rng.uniform(0.9, 1.0)), paper))
+    return Flaw(layers)
+
+
 def peeled(side: int, rng: np.random.Generator) -> Flaw:
     """Large pieces of the picture that came off: bare, fibrous paper, lit from one side."""
     field = clouds(side, int(rng.integers(2, 7)), rng, float(rng.uniform(0.3, 0.6)))
@@ -251,7 +293,7 @@ def blots(side: int, rng: np.random.Generator) -> Flaw:
         np.maximum(mask, np.clip(inside / rng.uniform(1, 3) + 0.5, 0, 1), out=mask)
         np.maximum(rim, np.exp(-((inside / rng.uniform(1, 3)) ** 2)), out=rim)
     light = rng.random() < 0.45
-    colour = _light(rng) if light else rng.uniform(0, 110, 3).astype(np.float32)
+    colour = bare_paper(rng) if light else rng.uniform(0, 110, 3).astype(np.float32)
     layers = [(mask * np.float32(rng.uniform(0.7, 1.0)), colour)]
     if rng.random() < 0.4:
         layers.append(((rim * rng.uniform(0.3, 0.8)).astype(np.float32), _dark(rng)))
@@ -354,6 +396,7 @@ FLAWS: dict[str, Callable[[int, np.random.Generator], Flaw]] = {
     "craze": craze,
     "fold": fold,
     "flakes": flakes,
+    "shards": shards,
     "peeled": peeled,
     "torn": torn,
     "rubbed": rubbed,

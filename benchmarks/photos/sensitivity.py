@@ -1,0 +1,125 @@
+"""At which sensitivity a photo comes back with the least error, beside what is found and marked.
+
+    python -m benchmarks sensitivity PHOTOGRAPHS... [--artefacts ZIP] [--others DATA...]
+        [--images 240] [--seed 5] [--model damage-finder]
+
+Damages held-out photographs as training does, several kinds at a time and a quarter of them not at
+all, marks and widens what is found as `--mask auto` does, fills it (OpenCV's Telea), and counts the
+pixels that are visibly off the photograph before it was damaged. What is overlooked stays off, and
+what is marked wrongly is filled wrongly: both errors weigh what they cost. Every other picture is
+one of --others where they are given; photographs and artefacts are held out by their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aleph.arrays import Hole, Pixels
+from aleph.damage.auto import FOUND_RIM
+from aleph.damage.find import marked
+from aleph.damage.tiles import damage_probability
+from aleph.datasets import find_sources
+from aleph.masks.read import widened
+from aleph.models.model import DamageModel
+from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
+from aleph.training.samples.artefacts import Artefacts
+from aleph.training.samples.damaged import DAMAGE, Damaged, Damager
+from benchmarks.photos.damage_found import SIDE, held_out, read
+from benchmarks.photos.damage_scores import Counts
+
+SENSITIVITIES = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+
+VISIBLE = 25
+"""Levels in the strongest channel by which a pixel must differ to be seen as off."""
+
+_INTACT = 0.25
+"""Share of the pictures that are not damaged."""
+
+_CONTENT = 0.12
+"""Share of the pictures with drawn things that look like damage: fewer than in training."""
+
+_OTHERS = 60
+"""Most pictures of --others that are taken, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sample, the same picture before it was damaged, and how likely each pixel is damaged."""
+
+    sample: Damaged
+    before: Pixels
+    probability: NDArray[np.uint8]
+
+
+def cases(options: argparse.Namespace, model: DamageModel) -> list[Case]:
+    """Damage the pictures, and look at them."""
+    pictures = held_out(options.photographs)
+    others = find_sources(options.others)
+    others = others[:: max(1, len(others) // _OTHERS)][:_OTHERS]
+    turns = [pictures, [read(source) for source in others] or pictures]
+    artefacts = Artefacts(options.artefacts, held_out=True) if options.artefacts else None
+    damager = Damager(SIDE, artefacts, intact=_INTACT, content=_CONTENT)
+    made = []
+    for number in range(options.images):
+        rng = np.random.default_rng([options.seed, number])
+        some = turns[number % 2]
+        sample, before = damager.pair(some[number // 2 % len(some)], rng)
+        made.append(Case(sample, before, damage_probability(sample.image, model)))
+    return made
+
+
+def share_off(picture: Pixels, before: Pixels) -> float:
+    """Return the share of pixels that are visibly off."""
+    apart = np.abs(picture.astype(np.int16) - before).max(axis=2)
+    return float((apart > VISIBLE).mean())
+
+
+def filled(image: Pixels, hole: Hole) -> Pixels:
+    """Fill what was found from its rim."""
+    if not hole.any():
+        return image
+    hole = widened(hole, FOUND_RIM)
+    return np.asarray(cv2.inpaint(image, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+
+
+def row(name: str, made: Sequence[Case], holes: Sequence[Hole]) -> str:
+    """Return what one way to mark gave, as a row of the table."""
+    counts, off, wrongly = Counts(), [], []
+    for case, hole in zip(made, holes, strict=True):
+        counts.add(hole, case.sample.label)
+        off.append(share_off(filled(case.sample.image, hole), case.before))
+        if not case.sample.kinds:
+            wrongly.append(float(hole.mean()))
+    scores = f"{counts.precision:.3f} | {counts.recall:.3f} | {counts.f1:.3f}"
+    return f"| {name} | {np.mean(off):.2%} | {scores} | {np.mean(wrongly):.2%} |"
+
+
+def main() -> None:
+    """Measure, and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photographs", nargs="+", help="folders or zips, split by name")
+    parser.add_argument("--artefacts", help="zip of artefacts, split by name")
+    parser.add_argument("--others", nargs="*", default=[], help="more pictures without damage")
+    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--model", default=DEFAULT_DAMAGE_MODEL)
+    options = parser.parse_args()
+    made = cases(options, load_damage_model(options.model))
+    before = np.mean([share_off(case.sample.image, case.before) for case in made])
+    print(f"Visibly off before the fill: {before:.2%} of the pixels of {len(made)} pictures\n")
+    print("| sensitivity | off after it | precision | recall | F1 | of intact ones marked |")
+    print("| --- " * 6 + "|")
+    for sensitivity in SENSITIVITIES:
+        holes = [marked(case.probability, sensitivity) for case in made]
+        print(row(f"{sensitivity:g}", made, holes), flush=True)
+    print(row("all damage known", made, [case.sample.label == DAMAGE for case in made]))
+
+
+if __name__ == "__main__":
+    main()
