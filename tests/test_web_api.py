@@ -328,11 +328,11 @@ def test_the_damage_of_a_picture_is_a_probability(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(damage_find, "kept_model", perfect)
-    picture, hole = scratched(40, 34)
+    picture, hole = scratched(40, 32)
     answer = client.post("/api/v1/damage", files={"image": png(picture)})
     assert answer.headers["content-type"] == "image/png"
     with Image.open(BytesIO(answer.content)) as found:
-        assert found.mode == "L" and found.size == (34, 40)
+        assert found.mode == "L" and found.size == (32, 40)
         assert np.array_equal(np.asarray(found) > 127, hole)
     answer = client.post("/api/v1/damage", files={"image": b"no picture"})
     assert answer.status_code == 422 and "not a picture" in answer.json()["detail"]
