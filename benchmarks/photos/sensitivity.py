@@ -1,13 +1,14 @@
 """At which sensitivity a photo comes back with the least error, beside what is found and marked.
 
     python -m benchmarks sensitivity PHOTOGRAPHS... [--artefacts ZIP] [--others DATA...]
-        [--images 240] [--seed 5] [--model damage-finder]
+        [--images 240] [--enlarged 1] [--seed 5] [--model damage-finder]
 
 Damages held-out photographs as training does, several kinds at a time and a quarter of them not at
 all, marks and widens what is found as `--mask auto` does, fills it (OpenCV's Telea), and counts the
 pixels that are visibly off the photograph before it was damaged. What is overlooked stays off, and
 what is marked wrongly is filled wrongly: both errors weigh what they cost. Every other picture is
-one of --others where they are given; photographs and artefacts are held out by their names.
+one of --others where they are given; photographs and artefacts are held out by their names. With
+--enlarged N what is looked at is N times as large, as soft as that makes it, and a little noisy.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.arrays import Hole, Pixels
+from aleph.arrays import Hole, Pixels, rounded
 from aleph.damage.auto import FOUND_RIM
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
@@ -37,6 +38,9 @@ SENSITIVITIES = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 VISIBLE = 25
 """Levels in the strongest channel by which a pixel must differ to be seen as off."""
+
+NOISE = 3.0
+"""Standard deviation in levels of the noise of an enlarged picture."""
 
 _INTACT = 0.25
 """Share of the pictures that are not damaged."""
@@ -70,8 +74,23 @@ def cases(options: argparse.Namespace, model: DamageModel) -> list[Case]:
         rng = np.random.default_rng([options.seed, number])
         some = turns[number % 2]
         sample, before = damager.pair(some[number // 2 % len(some)], rng)
-        made.append(Case(sample, before, damage_probability(sample.image, model)))
+        probability = damage_probability(enlarged(sample.image, options.enlarged, rng), model)
+        made.append(Case(sample, before, reduced(probability, options.enlarged)))
     return made
+
+
+def enlarged(image: Pixels, times: int, rng: np.random.Generator) -> Pixels:
+    """Return what a scanner makes of a picture at more pixels than there is detail for."""
+    if times == 1:
+        return image
+    large = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    return rounded(large + rng.normal(0, NOISE, (*large.shape[:2], 1)))
+
+
+def reduced(probability: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+    """Return the mean of each N×N pixels."""
+    size = (probability.shape[1] // times, probability.shape[0] // times)
+    return np.asarray(cv2.resize(probability, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def share_off(picture: Pixels, before: Pixels) -> float:
@@ -107,6 +126,7 @@ def main() -> None:
     parser.add_argument("--artefacts", help="zip of artefacts, split by name")
     parser.add_argument("--others", nargs="*", default=[], help="more pictures without damage")
     parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--enlarged", type=int, default=1, help="times")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--model", default=DEFAULT_DAMAGE_MODEL)
     options = parser.parse_args()

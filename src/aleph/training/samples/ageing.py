@@ -34,7 +34,7 @@ def aged(picture: Picture, rng: np.random.Generator) -> tuple[Picture, float]:
         picture = _vignette(picture, rng)
     if rng.random() < 0.35:
         picture = _tinted(picture, rng)
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         picture = _uneven(picture, rng)
     grain = 0.0
     if rng.random() < 0.6:

@@ -191,8 +191,8 @@ def backdrop(picture: Picture, rng: np.random.Generator) -> None:
     cv2.ellipse(sitter, (int(x), shoulders), broad, 0, 0, 360, 1.0, -1)
     cv2.rectangle(sitter, (int(x) - broad[0], shoulders), (int(x) + broad[0], side), 1.0, -1)
     sitter = np.asarray(cv2.GaussianBlur(sitter, (0, 0), float(max(1.0, 0.08 * tall))))
-    ragged = np.float32(rng.uniform(0.02, 0.15)) * clouds(side, int(rng.integers(6, 40)), rng)
-    behind = (sitter + ragged < 0.5).astype(np.float32)
+    wavy = np.float32(rng.uniform(0.0, 0.06)) * clouds(side, int(rng.integers(4, 16)), rng, 0.4)
+    behind = (sitter + wavy < 0.5).astype(np.float32)
     behind = np.asarray(cv2.GaussianBlur(behind, (0, 0), float(rng.uniform(0.5, 3))), np.float32)
     place = np.linspace(-1, 1, side, dtype=np.float32)
     across, down = rng.normal(0, 18, 2).astype(np.float32)
@@ -216,7 +216,7 @@ CONTENT: dict[Callable[[Picture, np.random.Generator], None], float] = {
     highlights: 1.0,
     bright_lines: 1.0,
     plain_things: 3.0,
-    backdrop: 3.0,
+    backdrop: 2.0,
 }
 """What can be drawn, and how often. Lines are seldom: a drawn twig can hardly be told from a crack,
 and with many of them cracks are doubted. Photographs bring their own."""

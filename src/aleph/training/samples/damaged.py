@@ -32,7 +32,7 @@ _SHARES = {
     "fold": 2.5,
     "cracks": 2.0,
     "scratches": 1.5,
-    **dict.fromkeys(("mould", "ink", "peeled", "shards"), 0.6),
+    **dict.fromkeys(("mould", "ink"), 0.5),
     **dict.fromkeys(
         ("torn", "rubbed", "blots", "film-dots", "film-smut", "film-stain"),
         0.3,
