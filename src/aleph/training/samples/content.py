@@ -27,6 +27,13 @@ def _lay(picture: Picture, mask: Mask, colour: Picture, opacity: float) -> None:
     picture += (np.float32(opacity) * mask)[:, :, None] * (colour - picture)
 
 
+def _shading(side: int, slope: float, uneven: Mask, rng: np.random.Generator) -> Mask:
+    """Return levels that rise evenly in some direction, with what is uneven added: (side, side)."""
+    place = np.linspace(-1, 1, side, dtype=np.float32)
+    across, down = rng.normal(0, slope, 2).astype(np.float32)
+    return np.asarray(across * place + down * place[:, None] + uneven, np.float32)
+
+
 def letters(picture: Picture, rng: np.random.Generator) -> None:
     """Printed or written words."""
     side = len(picture)
@@ -168,10 +175,7 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
             mask = (wide > 0.5).astype(np.float32)
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
         level = rng.uniform(150, 250) if rng.random() < 0.75 else rng.uniform(10, 150)
-        place = np.linspace(-1, 1, side, dtype=np.float32)
-        across, down = rng.normal(0, 15, 2).astype(np.float32)
-        light = across * place + down * place[:, None]
-        light = light + np.float32(rng.uniform(0, 8)) * clouds(side, 3, rng, 0.4)
+        light = _shading(side, 15, clouds(side, 3, rng, 0.4) * np.float32(rng.uniform(0, 8)), rng)
         colour = level + rng.normal(0, 8, 3).astype(np.float32) + light[:, :, None]
         _lay(picture, mask, np.asarray(colour, np.float32), rng.uniform(0.85, 1.0))
 
@@ -194,10 +198,7 @@ def backdrop(picture: Picture, rng: np.random.Generator) -> None:
     wavy = np.float32(rng.uniform(0.0, 0.06)) * clouds(side, int(rng.integers(4, 16)), rng, 0.4)
     behind = (sitter + wavy < 0.5).astype(np.float32)
     behind = np.asarray(cv2.GaussianBlur(behind, (0, 0), float(rng.uniform(0.5, 3))), np.float32)
-    place = np.linspace(-1, 1, side, dtype=np.float32)
-    across, down = rng.normal(0, 18, 2).astype(np.float32)
-    light = across * place + down * place[:, None]
-    light = light + np.float32(rng.uniform(0, 10)) * clouds(side, 2, rng, 0.4)
+    light = _shading(side, 18, clouds(side, 2, rng, 0.4) * np.float32(rng.uniform(0, 10)), rng)
     if rng.random() < 0.35:  # painted: light or dark things that nobody can name
         things = clouds(side, int(rng.integers(4, 14)), rng, 0.3) - np.float32(rng.uniform(0, 1.5))
         things = cv2.GaussianBlur(np.clip(things, 0, 1), (0, 0), float(rng.uniform(0.5, 5)))
