@@ -27,11 +27,21 @@ def _lay(picture: Picture, mask: Mask, colour: Picture, opacity: float) -> None:
     picture += (np.float32(opacity) * mask)[:, :, None] * (colour - picture)
 
 
-def _shading(side: int, slope: float, uneven: Mask, rng: np.random.Generator) -> Mask:
-    """Return levels that rise evenly in some direction, with what is uneven added: (side, side)."""
+def _shading(side: int, slope: float, most: float, cells: int, rng: np.random.Generator) -> Mask:
+    """Return levels that rise evenly in some direction, and a little unevenly: (side, side).
+
+    Args:
+        side: In pixels.
+        slope: Deviation of the levels by which they rise across half the side.
+        most: Largest deviation of the levels that are uneven.
+        cells: How many uneven places there are along the side.
+        rng: Source of the randomness.
+    """
     place = np.linspace(-1, 1, side, dtype=np.float32)
     across, down = rng.normal(0, slope, 2).astype(np.float32)
-    return np.asarray(across * place + down * place[:, None] + uneven, np.float32)
+    even = across * place + down * place[:, None]
+    uneven = np.float32(rng.uniform(0, most)) * clouds(side, cells, rng, 0.4)
+    return np.asarray(even + uneven, np.float32)
 
 
 def letters(picture: Picture, rng: np.random.Generator) -> None:
@@ -175,7 +185,7 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
             mask = (wide > 0.5).astype(np.float32)
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
         level = rng.uniform(150, 250) if rng.random() < 0.75 else rng.uniform(10, 150)
-        light = _shading(side, 15, clouds(side, 3, rng, 0.4) * np.float32(rng.uniform(0, 8)), rng)
+        light = _shading(side, 15, 8, 3, rng)
         colour = level + rng.normal(0, 8, 3).astype(np.float32) + light[:, :, None]
         _lay(picture, mask, np.asarray(colour, np.float32), rng.uniform(0.85, 1.0))
 
@@ -198,11 +208,11 @@ def backdrop(picture: Picture, rng: np.random.Generator) -> None:
     wavy = np.float32(rng.uniform(0.0, 0.06)) * clouds(side, int(rng.integers(4, 16)), rng, 0.4)
     behind = (sitter + wavy < 0.5).astype(np.float32)
     behind = np.asarray(cv2.GaussianBlur(behind, (0, 0), float(rng.uniform(0.5, 3))), np.float32)
-    light = _shading(side, 18, clouds(side, 2, rng, 0.4) * np.float32(rng.uniform(0, 10)), rng)
+    light = _shading(side, 18, 10, 2, rng)
     if rng.random() < 0.35:  # painted: light or dark things that nobody can name
         things = clouds(side, int(rng.integers(4, 14)), rng, 0.3) - np.float32(rng.uniform(0, 1.5))
         things = cv2.GaussianBlur(np.clip(things, 0, 1), (0, 0), float(rng.uniform(0.5, 5)))
-        light = light + np.float32(rng.uniform(-40, 70)) * np.asarray(things)
+        light += np.float32(rng.uniform(-40, 70)) * np.asarray(things, np.float32)
     level = rng.uniform(140, 245) if rng.random() < 0.75 else rng.uniform(20, 140)
     colour = level + rng.normal(0, 6, 3).astype(np.float32) + light[:, :, None]
     _lay(picture, behind, np.asarray(colour, np.float32), rng.uniform(0.97, 1.0))
