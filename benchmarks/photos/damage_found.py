@@ -67,6 +67,11 @@ def held_out(paths: Sequence[str]) -> list[Pixels]:
     return [read(source) for source in find_sources(paths) if is_held_out(source.basename)]
 
 
+def held_out_artefacts(path: str | None) -> Artefacts | None:
+    """Open those artefacts of a zip that trainings hold out by their names; None without a zip."""
+    return Artefacts(path, held_out=True) if path else None
+
+
 def damaged_cases(
     pictures: Sequence[Pixels], artefacts: Artefacts | None, each: int, seed: int
 ) -> list[Case]:
@@ -194,7 +199,7 @@ def found(model: DamageModel, pictures: Sequence[Pixels], options: argparse.Name
     """Measure what is found of damage."""
     if not pictures:
         return
-    artefacts = Artefacts(options.artefacts, held_out=True) if options.artefacts else None
+    artefacts = held_out_artefacts(options.artefacts)
     cases = damaged_cases(pictures, artefacts, options.each, options.seed)
     levels = [damage_probability(case.image, model) for case in cases]
     holes = [marked(level, options.sensitivity) for level in levels]

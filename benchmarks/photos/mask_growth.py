@@ -23,11 +23,11 @@ from aleph.arrays import Hole, Pixels
 from aleph.damage.find import marked
 from aleph.damage.rim import shows_damage
 from aleph.damage.tiles import damage_probability
+from aleph.evaluation.classical import classical_fill
 from aleph.masks.read import widened
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
-from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.damaged import DAMAGE, Damager
-from benchmarks.photos.damage_found import SIDE, held_out
+from benchmarks.photos.damage_found import SIDE, held_out, held_out_artefacts
 
 GROWTHS = range(7)
 KINDS = ("cracks", "craze", "fold", "scratches", "hairs", "ink", "flakes", "mould", "blots")
@@ -45,8 +45,8 @@ class Case:
 def cases(options: argparse.Namespace) -> list[Case]:
     """Damage the held-out photographs, one kind after the other."""
     pictures = held_out(options.photographs)
-    artefacts = Artefacts(options.artefacts, held_out=True) if options.artefacts else None
-    damager, rng = Damager(SIDE, artefacts), np.random.default_rng(options.seed)
+    damager = Damager(SIDE, held_out_artefacts(options.artefacts))
+    rng = np.random.default_rng(options.seed)
     made = []
     for number in range(options.images):
         picture, kind = pictures[number % len(pictures)], KINDS[number % len(KINDS)]
@@ -59,8 +59,8 @@ def cases(options: argparse.Namespace) -> list[Case]:
 
 def psnr(case: Case, hole: Hole) -> float:
     """Return how near the fill of a hole comes to the picture before, dB, about the damage."""
-    fill = cv2.inpaint(case.image, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
-    squared = (np.asarray(fill, np.float64) - case.intact) ** 2
+    fill = classical_fill("telea", case.image, hole)
+    squared = (fill.astype(np.float64) - case.intact) ** 2
     error = squared[widened(case.damage, max(GROWTHS))].mean()
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 

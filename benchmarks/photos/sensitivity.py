@@ -25,13 +25,13 @@ from aleph.arrays import Hole, Pixels, rounded
 from aleph.damage.auto import FOUND_RIM
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
-from aleph.datasets import find_sources
+from aleph.evaluation.classical import classical_fill
 from aleph.masks.read import widened
 from aleph.models.model import DamageModel
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
-from aleph.training.samples.artefacts import Artefacts
-from aleph.training.samples.damaged import DAMAGE, Damaged, Damager
-from benchmarks.photos.damage_found import SIDE, held_out, read
+from aleph.training.samples.damaged import DAMAGE, Damaged, Damager, levels_apart
+from benchmarks.options import spread_sources
+from benchmarks.photos.damage_found import SIDE, held_out, held_out_artefacts, read
 from benchmarks.photos.damage_scores import Counts
 
 SENSITIVITIES = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
@@ -64,10 +64,9 @@ class Case:
 def cases(options: argparse.Namespace, model: DamageModel) -> list[Case]:
     """Damage the pictures, and look at them."""
     pictures = held_out(options.photographs)
-    others = find_sources(options.others)
-    others = others[:: max(1, len(others) // _OTHERS)][:_OTHERS]
+    others = spread_sources(options.others, _OTHERS) if options.others else []
     turns = [pictures, [read(source) for source in others] or pictures]
-    artefacts = Artefacts(options.artefacts, held_out=True) if options.artefacts else None
+    artefacts = held_out_artefacts(options.artefacts)
     damager = Damager(SIDE, artefacts, intact=_INTACT, content=_CONTENT)
     made = []
     for number in range(options.images):
@@ -95,16 +94,7 @@ def reduced(probability: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
 
 def share_off(picture: Pixels, before: Pixels) -> float:
     """Return the share of pixels that are visibly off."""
-    apart = np.abs(picture.astype(np.int16) - before).max(axis=2)
-    return float((apart > VISIBLE).mean())
-
-
-def filled(image: Pixels, hole: Hole) -> Pixels:
-    """Fill what was found from its rim."""
-    if not hole.any():
-        return image
-    hole = widened(hole, FOUND_RIM)
-    return np.asarray(cv2.inpaint(image, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+    return float((levels_apart(picture, before) > VISIBLE).mean())
 
 
 def row(name: str, made: Sequence[Case], holes: Sequence[Hole]) -> str:
@@ -112,7 +102,8 @@ def row(name: str, made: Sequence[Case], holes: Sequence[Hole]) -> str:
     counts, off, wrongly = Counts(), [], []
     for case, hole in zip(made, holes, strict=True):
         counts.add(hole, case.sample.label)
-        off.append(share_off(filled(case.sample.image, hole), case.before))
+        fill = classical_fill("telea", case.sample.image, widened(hole, FOUND_RIM))
+        off.append(share_off(fill, case.before))
         if not case.sample.kinds:
             wrongly.append(float(hole.mean()))
     scores = f"{counts.precision:.3f} | {counts.recall:.3f} | {counts.f1:.3f}"

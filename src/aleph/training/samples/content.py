@@ -191,7 +191,7 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
 
 
 def backdrop(picture: Picture, rng: np.random.Generator) -> None:
-    """A studio's backdrop: plain or painted out of focus, round a head and shoulders."""
+    """A portrait's backdrop: plain or painted out of focus, round a head and shoulders."""
     side = len(picture)
     x, y = rng.uniform((0.2, 0.15), (0.8, 0.6)) * side
     tall = side * rng.uniform(0.1, 0.4)

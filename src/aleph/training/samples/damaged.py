@@ -140,7 +140,7 @@ class Damager:
                 break
         damaged = scan(laid.damaged)
         intact = scan(laid.intact) if chosen else damaged
-        label = _label(print_, _apart(damaged, intact), laid.opaque, grain)
+        label = _label(print_, levels_apart(damaged, intact), laid.opaque, grain)
         return Damaged(damaged, label, chosen), intact
 
     def _draw_kinds(self, rng: np.random.Generator) -> tuple[str, ...]:
@@ -245,10 +245,17 @@ def _laid(print_: Picture, flaws: Sequence[Flaw]) -> _Laid:
     return _Laid(damaged, intact, opaque)
 
 
-def _apart(damaged: Pixels, intact: Pixels) -> NDArray[np.uint8]:
-    """Return by how many levels of the strongest channel damage has changed each pixel of a file.
+def levels_apart(damaged: Pixels, intact: Pixels) -> NDArray[np.uint8]:
+    """Return by how many levels of the strongest channel each pixel of two files differs.
 
-    That is more than what lies over the print: sharpening leaves a halo about it, and JPEG specks.
+    Damage changes more of a file than what it covers: sharpening leaves a halo, and JPEG specks.
+
+    Args:
+        damaged: uint8 (H, W, 3).
+        intact: The same.
+
+    Returns:
+        uint8 (H, W).
     """
     red, green, blue = cv2.split(cv2.absdiff(damaged, intact))
     return np.maximum(np.maximum(red, green), blue)
