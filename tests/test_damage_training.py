@@ -21,6 +21,7 @@ from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
 from aleph.training.loop import Devices, train
 from aleph.training.recipes.damage import DamageRecipe, losses
+from aleph.training.recipes.looks import Shown, looks
 from aleph.training.run import create_run, read_run, split_data
 from aleph.training.samples.artefacts import Artefacts, is_held_out
 from aleph.training.samples.content import backdrop
@@ -153,16 +154,66 @@ def test_unsure_pixels_say_nothing_and_right_answers_cost_little() -> None:
     right = torch.where(label == DAMAGE, 9.0, -9.0)
     loud = right.clone()
     loud[0, 4] = 9.0
+    shown = Shown.of(torch.zeros(1, 3, 8, 8), label)
     for logit in (right, loud):
-        entropy, dice = losses(logit, label)
+        entropy, dice = losses(logit, shown)
         assert entropy < 1e-3 and dice < 0.05
-    entropy, dice = losses(-right, label)
+    entropy, dice = losses(-right, shown)
     assert entropy > 5 and dice > 0.9
 
 
 def test_pictures_without_damage_have_no_dice() -> None:
-    entropy, dice = losses(torch.full((1, 4, 4), -9.0), torch.zeros(1, 4, 4, dtype=torch.uint8))
+    intact = Shown.of(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8))
+    entropy, dice = losses(torch.full((1, 4, 4), -9.0), intact)
     assert entropy < 1e-3 and dice == 0
+
+
+# --- looks from small to large
+
+
+def test_shrunk_labels_are_shares_of_what_is_sure() -> None:
+    label = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    label[0, 0, 0], label[0, 0, 1], label[0, :2, 2:] = DAMAGE, UNSURE, UNSURE
+    shown = Shown.of(torch.arange(48.0).reshape(1, 3, 4, 4), label).shrunk(2)
+    assert torch.allclose(shown.sure, torch.tensor([[[0.75, 0], [1, 1]]]))
+    assert torch.allclose(shown.damage, torch.tensor([[[1 / 3, 0], [0, 0]]]))
+    assert shown.image[0, 0, 0, 0] == 2.5  # of 0, 1, 4 and 5
+
+
+def chain(side: int, seed: int) -> list[tuple[Shown, Tensor | None]]:
+    """What a finder is shown and told that takes what is light for damage."""
+    random = torch.Generator().manual_seed(seed)
+    image = torch.full((4, 3, side, side), -1.0)
+    image[:, :, :, side // 2 :] = 1
+    label = (image[:, 0] > 0).to(torch.uint8)
+    told: list[tuple[Shown, Tensor | None]] = []
+
+    def look(shown: Shown, coarser: Tensor | None) -> Tensor:
+        told.append((shown, coarser))
+        return 9 * shown.image[:, 0]
+
+    for logit, shown in looks(Shown.of(image, label), look, random):
+        assert torch.equal(logit, 9 * shown.image[:, 0])
+    return told
+
+
+@pytest.mark.parametrize("side", [32, 64, 256])
+def test_each_look_is_twice_as_near_and_told_what_the_one_before_found(side: int) -> None:
+    for seed in range(4):
+        (first, before), *others = chain(side, seed)
+        assert before is None and first.image.shape[-1] in (32, side // 4, side)
+        sides = [shown.image.shape[-1] for shown, _ in others]
+        assert side in [first.image.shape[-1], *sides]
+        for shown, coarser in others:
+            assert coarser is not None and coarser.shape == shown.image[:, :1].shape
+            assert shown.damage.shape == shown.sure.shape == shown.image[:, 0].shape
+            # a pixel from the edge between dark and light all agree
+            known = (coarser.abs() > 0.99) & (shown.image[:, :1].abs() > 0.8)
+            assert known.float().mean() > 0.8
+            assert torch.equal(coarser[known] > 0, shown.image[:, :1][known] > 0)
+            assert torch.equal(coarser[known] > 0, shown.damage[:, None][known] > 0.5)
+        counts = [len(shown.image) for shown, _ in others]
+        assert counts[-2:] == [2, 1] and set(counts[:-2]) <= {4}
 
 
 # --- runs

@@ -23,7 +23,6 @@ from aleph.arrays import Region  # noqa: E402
 from aleph.damage import tiles  # noqa: E402
 from aleph.damage.auto import FOUND_RIM  # noqa: E402
 from aleph.masks.read import widened  # noqa: E402
-from aleph.models.model import DamageModel  # noqa: E402
 from aleph.pictures import cracks, old_print, paper_through, portrait  # noqa: E402
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
@@ -1126,7 +1125,7 @@ def test_looking_for_damage_can_be_cancelled(page: Page, monkeypatch: pytest.Mon
     """By the button or by Esc: nothing is selected, the focus stays, the server stops too."""
     looked: list[int] = []
 
-    def look(image: NDArray[np.uint8], tile: Region, model: DamageModel) -> NDArray[np.uint8]:
+    def look(image: object, coarser: object, tile: Region, model: object) -> NDArray[np.uint8]:
         looked.append(len(looked))
         time.sleep(0.1)
         return np.full([part.stop - part.start for part in tile], 255, np.uint8)

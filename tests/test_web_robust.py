@@ -28,7 +28,6 @@ from aleph.arrays import Region
 from aleph.damage import tiles
 from aleph.inpainter import Inpainter
 from aleph.models.folder import save_model
-from aleph.models.model import DamageModel
 from aleph.models.networks import build_networks
 from aleph.web.app import create_app
 from aleph.web.engine import Engine
@@ -55,7 +54,7 @@ def slow_tiles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Damage is looked for in tiles of 8 pixels, slowly; a number for each that was looked at."""
     looked: list[int] = []
 
-    def look(image: NDArray[np.uint8], tile: Region, model: DamageModel) -> NDArray[np.uint8]:
+    def look(image: object, coarser: object, tile: Region, model: object) -> NDArray[np.uint8]:
         looked.append(len(looked))
         time.sleep(0.05)
         return np.zeros([part.stop - part.start for part in tile], np.uint8)

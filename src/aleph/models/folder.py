@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _MAX_CONFIG_BYTES = 1 << 16
 
+_NEWER = {"damage.coarser.weight"}
+"""Weights that older folders lack, and that change nothing where they are zero."""
+
 
 def read_config(folder: Path) -> ModelConfig:
     """Read and check a model folder's configuration.
@@ -124,6 +127,8 @@ def load_networks(folder: Path) -> tuple[ModelConfig, dict[str, nn.Module]]:
     with torch.device("meta"):
         networks = build_networks(config)
     expected = {f"{r}.{k}": v for r, n in networks.items() for k, v in n.state_dict().items()}
+    for key in _NEWER & (expected.keys() - weights.keys()):
+        weights[key] = torch.zeros(expected[key].shape)
     _check_weights(folder / WEIGHTS, expected, weights)
     for role, network in networks.items():
         state = {

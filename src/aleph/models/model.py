@@ -219,11 +219,13 @@ class DamageModel:
     device: torch.device
     precision: Precision
 
-    def __call__(self, image: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, coarser: Tensor | None = None) -> Tensor:
         """Look at pictures.
 
         Args:
             image: uint8 (N, 3, H, W), H and W multiples of 32.
+            coarser: What a look at half the size found, enlarged: uint8 (N, H, W), 255 = certainly
+                damaged. None for the first look.
 
         Returns:
             On the CPU: how likely each pixel is damaged, uint8 (N, H, W), 255 = certainly.
@@ -231,8 +233,12 @@ class DamageModel:
         import torch
 
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+        def scaled(values: Tensor) -> Tensor:
+            return (values.to(self.device).float() / 127.5 - 1.0).to(dtype)
+
         with torch.inference_mode():
-            levels = (image.to(self.device).float() / 127.5 - 1.0).to(dtype)
-            probability = self.network(levels)[:, 0].float().sigmoid()
+            before = None if coarser is None else scaled(coarser[:, None])
+            probability = self.network(scaled(image), before)[:, 0].float().sigmoid()
             found: Tensor = (probability * 255).round().to(torch.uint8).cpu()
         return found

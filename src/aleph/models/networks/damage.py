@@ -7,6 +7,11 @@ every pixel is seen and judged, yet nothing is computed at full size. Most of th
 eighth and a sixteenth of the size, where it is cheap and sees far: what is around it says whether a
 thin bright line is a mast or a scratch. There is no normalisation, which would take a third of the
 time; each residual branch starts small instead (Zhang et al. 2019, arXiv 1901.09321).
+
+A photo is looked at several times, from small to large, and each look is told what the one before
+it found, as in a cascade (Felzenszwalb et al. 2010, doi 10.1109/CVPR.2010.5539906): the coarse look
+sees what a wide patch is, the fine one where a thin crack runs, and the network learns whom to
+believe.
 """
 
 from __future__ import annotations
@@ -58,8 +63,11 @@ class _Down(nn.Module):
         self.down = _convolution(inputs, outputs, 3, stride)
         self.blocks = nn.Sequential(*(_Residual(outputs) for _ in range(depth)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.blocks(functional.relu(self.down(x), inplace=True))
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        inner = self.down(x)
+        if beside is not None:
+            inner = inner + beside
+        out: Tensor = self.blocks(functional.relu(inner, inplace=True))
         return out
 
 
@@ -80,6 +88,11 @@ class _Up(nn.Module):
         return functional.relu(fine + raised, inplace=True)
 
 
+def _cells(values: Tensor) -> Tensor:
+    """Make each 2×2 block of pixels one cell: (N, C, H, W) → (N, 4C, H/2, W/2)."""
+    return functional.pixel_unshuffle(values, 2).contiguous(memory_format=torch.channels_last)
+
+
 class DamageNetwork(nn.Module):
     """Picture (N, 3, H, W) → logit (N, 1, H, W), positive where damaged.
 
@@ -96,6 +109,8 @@ class DamageNetwork(nn.Module):
             _Down(inputs[level], channels[level], depth, 1 if level == 0 else 2)
             for level, depth in enumerate(_BLOCKS)
         )
+        self.coarser = nn.Conv2d(4, channels[0], 3, 1, 1, bias=False)
+        nn.init.zeros_(self.coarser.weight)
         self.up = nn.ModuleList(
             _Up(channels[level + 1], channels[level], sharp=level == 0)
             for level in range(len(_BLOCKS) - 1)
@@ -108,15 +123,18 @@ class DamageNetwork(nn.Module):
         self.head.weight.data.mul_(0.1)
         nn.init.constant_(self.head.bias, _RARE)  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, coarser: Tensor | None = None) -> Tensor:
         """Look at pictures.
 
         Args:
             image: (N, 3, H, W) in [−1, 1], H and W multiples of 32.
+            coarser: (N, 1, H, W) in [−1, 1], what a look at half the size found: 1 where it is sure
+                of damage, −1 where of none. None for the first look.
         """
-        x = functional.pixel_unshuffle(image, 2).contiguous(memory_format=torch.channels_last)
-        scales = []
-        for down in self.down:
+        beside = None if coarser is None else self.coarser(_cells(coarser))
+        x = self.down[0](_cells(image), beside)
+        scales = [x]
+        for down in self.down[1:]:
             x = down(x)
             scales.append(x)
         for level in range(len(self.up) - 1, -1, -1):

@@ -1,7 +1,7 @@
 """Training of a damage finder, without labels: the damage in made-up samples is known.
 
 The loss is binary cross-entropy plus a soft Dice loss (Milletari et al. 2016, arXiv 1606.04797),
-over the pixels of which the label is sure.
+over the pixels of which the label is sure, summed over looks at several sizes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from aleph.arrays import Pixels
 from aleph.models.config import ModelConfig
 from aleph.photo.tensors import to_pixels, to_tensor
 from aleph.training.config import TrainConfig
+from aleph.training.recipes.looks import Shown, looks
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.backgrounds import load_photographs
-from aleph.training.samples.damaged import DAMAGE, UNSURE, Damaged, Damager
+from aleph.training.samples.damaged import DAMAGE, Damaged, Damager
 from aleph.training.step import Step
 
 _OTHER_PICTURES = 0.15
 """Share of samples made of the pictures that scikit-image ships, print and letters among them."""
 
-_DICE_WEIGHT = 0.25
+_DICE_WEIGHT = 0.1
 
 
 class DamageRecipe(Recipe):
@@ -48,14 +49,25 @@ class DamageRecipe(Recipe):
         """Train on one sample per image of a batch (N, 3, S, S) in [−1, 1]."""
         seed = int(torch.randint(2**62, (), generator=step.random, device=real.device))
         image, label = _tensors(self._samples(to_pixels(real), np.random.default_rng(seed)))
+        batch = Shown.of(image.to(real.device), label.to(real.device))
         network = self.networks["damage"]
-        with step.autocast():
-            logit = network(image.to(real.device)).float()[:, 0]
-        entropy, dice = losses(logit, label.to(real.device))
+
+        def look(shown: Shown, coarser: Tensor | None) -> Tensor:
+            with step.autocast():
+                logit: Tensor = network(shown.image, coarser).float()[:, 0]
+            return logit
+
+        total = torch.zeros((), device=real.device)
+        told: dict[str, Tensor] = {}
+        for logit, shown in looks(batch, look, step.random):
+            entropy, dice = losses(logit, shown)
+            weight = (shown.sure.numel() / batch.sure.numel()) ** 0.5
+            total = total + weight * (entropy + _DICE_WEIGHT * dice)
+            if shown is batch:
+                told = {"entropy": entropy.detach(), "dice": dice.detach()}
         self.set_step_size("damage", step.index)
-        loss = entropy + _DICE_WEIGHT * dice
-        step.minimise(loss, [self.optimizers["damage"]], list(network.parameters()))
-        return {"entropy": entropy.detach(), "dice": dice.detach()}
+        step.minimise(total, [self.optimizers["damage"]], list(network.parameters()))
+        return told
 
     def _samples(self, images: NDArray[np.uint8], rng: np.random.Generator) -> list[Damaged]:
         if self.damager is None:  # only training needs artefacts and other pictures
@@ -95,18 +107,16 @@ def _tensors(samples: list[Damaged]) -> tuple[Tensor, Tensor]:
     return image.contiguous(memory_format=torch.channels_last), label
 
 
-def losses(logit: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+def losses(logit: Tensor, shown: Shown) -> tuple[Tensor, Tensor]:
     """Return the cross-entropy, and the Dice loss of each picture with damage in the mean.
 
     Args:
         logit: (N, H, W).
-        label: uint8 (N, H, W) as of `Damaged`.
+        shown: What was looked at.
     """
-    sure = (label != UNSURE).float()
-    damage = (label == DAMAGE).float()
-    entropy = functional.binary_cross_entropy_with_logits(logit, damage, reduction="none")
-    mean = (entropy * sure).sum() / sure.sum().clamp(min=1.0)
-    score = logit.sigmoid() * sure
+    entropy = functional.binary_cross_entropy_with_logits(logit, shown.damage, reduction="none")
+    mean = (entropy * shown.sure).sum() / shown.sure.sum().clamp(min=1.0)
+    score, damage = logit.sigmoid() * shown.sure, shown.damage * shown.sure
     both = (score * damage).sum(dim=(1, 2))
     total = score.sum(dim=(1, 2)) + damage.sum(dim=(1, 2))
     there = (damage.sum(dim=(1, 2)) > 0).float()

@@ -25,6 +25,16 @@ _PLAIN = 0.3
 _ONE_PAPER = 0.6
 """Share of prints in which all bare paper has one colour, as it mostly has."""
 
+_AS_LIGHT = 0.5
+"""Share of these in which it is about as light as the lightest parts of the picture: the lightest
+tone of a print is its paper."""
+
+_LIGHT_PRINT = 180.0
+"""Mean level of the lightest parts of a picture below which they are no paper."""
+
+_SHRUNK, _SHRUNK_SMALL = 0.7, 0.3
+"""Shares of pictures that are shrunk: of those as large as a sample, and of smaller ones."""
+
 _MOST = 0.6
 """Share of a sample that damage covers, at most."""
 
@@ -32,7 +42,8 @@ _SHARES = {
     "fold": 2.5,
     "cracks": 2.0,
     "scratches": 1.5,
-    **dict.fromkeys(("mould", "ink"), 0.5),
+    "peeled": 1.5,
+    "ink": 0.5,
     **dict.fromkeys(
         ("torn", "rubbed", "blots", "film-dots", "film-smut", "film-stain"),
         0.3,
@@ -130,7 +141,7 @@ class Damager:
             print_ = bordered(print_, rng)
         chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
         scan = Scan(0.0, None, 0.0, 0) if plain else Scan.draw(self.side, rng)
-        paper = bare_paper(rng) if rng.random() < _ONE_PAPER else None
+        paper = _paper(print_, rng) if rng.random() < _ONE_PAPER else None
         while True:  # until enough of the picture is left
             flaws = [self._flaw(kind, rng) for kind in chosen]
             if paper is not None:
@@ -179,12 +190,24 @@ class Damager:
         return rng.uniform(0, 255, 3).astype(np.float32)
 
 
+def _paper(print_: Picture, rng: np.random.Generator) -> Picture:
+    """Draw the colour of a print's bare paper: float32 (3,), levels."""
+    drawn = bare_paper(rng)
+    grey = print_.mean(axis=2)
+    lightest = print_[grey >= np.quantile(grey, 0.97)].mean(axis=0)
+    if rng.random() > _AS_LIGHT or lightest.mean() < _LIGHT_PRINT:
+        return drawn
+    return np.asarray(lightest + rng.uniform(-8, 30), np.float32)
+
+
 def _cut(picture: Pixels, side: int, rng: np.random.Generator) -> Picture:
     """Take a random part at a random scale, mostly shrunk.
 
     A shrunk picture is as sharp as damage is; would all be soft, sharpness alone gave damage away.
+    A picture that is smaller than the sample is mostly enlarged: beside its own mirror images it
+    is like no photograph.
     """
-    if rng.random() < 0.7:
+    if rng.random() < (_SHRUNK if min(picture.shape[:2]) >= side else _SHRUNK_SMALL):
         least = min(picture.shape[:2])
         factor = float(np.exp(rng.uniform(np.log(0.35), 0.0)))
         factor = max(factor, 0.6 * side / least) if least > 0.6 * side else 1.0

@@ -301,9 +301,14 @@ def blots(side: int, rng: np.random.Generator) -> Flaw:
 
 
 def mould(side: int, rng: np.random.Generator) -> Flaw:
-    """Clusters of small dark or light spots with a halo."""
+    """Clusters of small dark or light spots with a halo, apart or grown together."""
     mask = np.zeros((side, side), np.float32)
-    for _ in range(int(rng.integers(1, 5))):
+    if rng.random() < 0.4:
+        field = clouds(side, side // int(rng.integers(4, 14)), rng, 0.7)
+        field += rng.uniform(0.4, 1.2) * clouds(side, 3, rng, 0.4)
+        level = np.quantile(field, 1 - 0.01 * 15 ** rng.random())
+        mask = np.clip((field - level) * rng.uniform(1.0, 4.0), 0, 1).astype(np.float32)
+    for _ in range(int(rng.integers(0, 5))):
         middle = rng.uniform(0, side, 2)
         spread = side * rng.uniform(0.02, 0.2)
         size = rng.uniform(0.8, 4)
