@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -25,7 +26,7 @@ from aleph.training.recipes.looks import Shown, looks
 from aleph.training.run import create_run, read_run, split_data
 from aleph.training.samples.artefacts import Artefacts, is_held_out
 from aleph.training.samples.content import backdrop
-from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager
+from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager, paper_of
 from aleph.training.samples.flaws import FLAWS, Flaw
 from helpers import noise
 from test_damage import TINY_FINDER
@@ -143,6 +144,37 @@ def test_what_is_no_zip_of_artefacts_is_refused(tmp_path: Path) -> None:
     for name in ("none.zip", "a.zip", "empty.zip"):
         with pytest.raises(InputError, match="artefacts"):
             Artefacts(tmp_path / name)
+
+
+# --- pictures that are smaller than the samples, and the paper of prints
+
+
+def test_small_pictures_mostly_fill_the_sample_once() -> None:
+    """Beside its own mirror images this picture has more than one edge."""
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:, 16:] = 220
+    damager = Damager(128, intact=1, content=0)
+    edges = []
+    for seed in range(60):
+        row = damager.sample(picture, np.random.default_rng(seed), ()).image.mean(axis=(0, 2))
+        light = cv2.blur(row[None], (9, 1))[0] > (row.min() + row.max()) / 2
+        edges.append(int((light[1:] != light[:-1]).sum()))
+    assert sum(count <= 1 for count in edges) > 30
+    assert any(count > 1 for count in edges)
+
+
+def test_bare_paper_is_often_as_light_as_the_lightest_parts_of_a_print() -> None:
+    """But never dark: a print may show nothing that is light."""
+    rng = np.random.default_rng(0)
+
+    def levels(lightest: float) -> NDArray[np.float64]:
+        print_ = np.full((64, 64, 3), 60, np.float32)
+        print_[:20, :20] = lightest
+        return np.array([paper_of(print_, rng).mean() for _ in range(400)])
+
+    assert (np.abs(levels(185) - 196) < 20).mean() > 0.55 > (np.abs(levels(100) - 196) < 20).mean()
+    assert (levels(245) > 230).mean() > 0.6 > (levels(100) > 230).mean()
+    assert levels(100).min() > 150
 
 
 # --- the loss

@@ -18,8 +18,8 @@ from torch.nn import functional
 from aleph.models.networks.damage import MULTIPLE
 from aleph.training.samples.damaged import DAMAGE, UNSURE
 
-_FIRST = (8, 4, 2, 1)
-"""By how much the samples are shrunk for the looks."""
+_FACTORS = (8, 4, 2, 1)
+"""By how much the samples are shrunk, look after look."""
 
 _CLOSER = 2
 """Looks at an enlarged part, each at half as many samples as the one before."""
@@ -77,7 +77,7 @@ def looks(batch: Shown, look: Looked, random: torch.Generator) -> Iterator[tuple
         The logit of each look (N, H, W), and what it was shown.
     """
     side = batch.image.shape[-1]
-    factors = [factor for factor in _FIRST if side % (factor * MULTIPLE) == 0]
+    factors = [factor for factor in _FACTORS if side % (factor * MULTIPLE) == 0]
     skipped = int(torch.randint(min(2, len(factors)), (), generator=random, device=random.device))
     found: Tensor | None = None
     for factor in factors[skipped:]:
@@ -85,13 +85,18 @@ def looks(batch: Shown, look: Looked, random: torch.Generator) -> Iterator[tuple
         coarser = None if found is None else _enlarged(found)
         logit = look(shown, coarser)
         yield logit, shown
-        found = 2 * logit.detach().sigmoid()[:, None] - 1
+        found = _told(logit)
     for _ in range(_CLOSER):
         assert found is not None
         shown, coarser = _closer(shown, found, random)
         logit = look(shown, coarser)
         yield logit, shown
-        found = 2 * logit.detach().sigmoid()[:, None] - 1
+        found = _told(logit)
+
+
+def _told(logit: Tensor) -> Tensor:
+    """Return what the next look is told: (N, 1, H, W) in [−1, 1], and no gradient."""
+    return 2 * logit.detach().sigmoid()[:, None] - 1
 
 
 def _enlarged(values: Tensor) -> Tensor:

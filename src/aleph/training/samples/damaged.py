@@ -141,7 +141,7 @@ class Damager:
             print_ = bordered(print_, rng)
         chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
         scan = Scan(0.0, None, 0.0, 0) if plain else Scan.draw(self.side, rng)
-        paper = _paper(print_, rng) if rng.random() < _ONE_PAPER else None
+        paper = paper_of(print_, rng) if rng.random() < _ONE_PAPER else None
         while True:  # until enough of the picture is left
             flaws = [self._flaw(kind, rng) for kind in chosen]
             if paper is not None:
@@ -190,8 +190,16 @@ class Damager:
         return rng.uniform(0, 255, 3).astype(np.float32)
 
 
-def _paper(print_: Picture, rng: np.random.Generator) -> Picture:
-    """Draw the colour of a print's bare paper: float32 (3,), levels."""
+def paper_of(print_: Picture, rng: np.random.Generator) -> Picture:
+    """Draw the colour of a print's bare paper.
+
+    Args:
+        print_: float32 (H, W, 3), levels.
+        rng: Source of the randomness.
+
+    Returns:
+        float32 (3,), levels.
+    """
     drawn = bare_paper(rng)
     grey = print_.mean(axis=2)
     lightest = print_[grey >= np.quantile(grey, 0.97)].mean(axis=0)
