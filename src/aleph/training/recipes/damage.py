@@ -61,7 +61,7 @@ class DamageRecipe(Recipe):
         told: dict[str, Tensor] = {}
         for logit, shown in looks(batch, look, step.random):
             entropy, dice = losses(logit, shown)
-            # Small looks have few pixels, and large ones rest on them: between equal and in proportion.
+            # Small looks have few pixels, but the larger ones rest on them.
             weight = (shown.sure.numel() / batch.sure.numel()) ** 0.5
             total = total + weight * (entropy + _DICE_WEIGHT * dice)
             if shown is batch:
