@@ -109,7 +109,10 @@ def test_finders_are_not_among_the_models_that_fill(
 
 @pytest.mark.parametrize(
     "size",
-    [(1, 1), (2, 2), (1, 7), (8, 8), (4, 200), (16, 200), (97, 64), (97, 65), (904, 1704)],
+    [
+        *[(1, 1), (2, 2), (1, 7), (8, 8), (3, 200), (4, 200), (16, 200)],
+        *[(96, 64), (97, 64), (97, 65), (98, 64), (900, 1700), (904, 1704)],
+    ],
 )
 def test_photos_of_any_size_are_looked_at_to_the_last_pixel(size: tuple[int, int]) -> None:
     picture, hole = scratched(*size)
@@ -181,8 +184,7 @@ def test_tiles_see_what_the_whole_photo_shows() -> None:
     picture = noise(40, 1000)  # two tiles
     halves = damage_probability(picture, model).astype(int)
     left = damage_probability(picture[:, :560], model).astype(int)  # the first tile and its margin
-    apart = np.abs(halves[:, :480] - left[:, :480])
-    assert apart.max() <= 3 and apart.mean() < 0.5
+    assert np.abs(halves[:, :480] - left[:, :480]).max() <= 2
 
 
 def test_a_photo_is_not_changed(red: None) -> None:

@@ -27,6 +27,7 @@ _OTHER_PICTURES = 0.15
 """Share of samples made of the pictures that scikit-image ships, print and letters among them."""
 
 _DICE_WEIGHT = 0.1
+"""With a weight of 0.25 the finder marked too much."""
 
 
 class DamageRecipe(Recipe):
@@ -58,17 +59,17 @@ class DamageRecipe(Recipe):
             return logit
 
         total = torch.zeros((), device=real.device)
-        told: dict[str, Tensor] = {}
+        reported: dict[str, Tensor] = {}
         for logit, shown in looks(batch, look, step.random):
             entropy, dice = losses(logit, shown)
             # Small looks have few pixels, but the larger ones rest on them.
             weight = (shown.sure.numel() / batch.sure.numel()) ** 0.5
             total = total + weight * (entropy + _DICE_WEIGHT * dice)
             if shown is batch:
-                told = {"entropy": entropy.detach(), "dice": dice.detach()}
+                reported = {"entropy": entropy.detach(), "dice": dice.detach()}
         self.set_step_size("damage", step.index)
         step.minimise(total, [self.optimizers["damage"]], list(network.parameters()))
-        return told
+        return reported
 
     def _samples(self, images: NDArray[np.uint8], rng: np.random.Generator) -> list[Damaged]:
         if self.damager is None:  # only training needs artefacts and other pictures

@@ -201,9 +201,11 @@ def paper_of(print_: Picture, rng: np.random.Generator) -> Picture:
         float32 (3,), levels.
     """
     drawn = bare_paper(rng)
+    if rng.random() > _AS_LIGHT:
+        return drawn
     grey = print_.mean(axis=2)
     lightest = print_[grey >= np.quantile(grey, 0.97)].mean(axis=0)
-    if rng.random() > _AS_LIGHT or lightest.mean() < _LIGHT_PRINT:
+    if lightest.mean() < _LIGHT_PRINT:
         return drawn
     return np.asarray(lightest + rng.uniform(-8, 30), np.float32)
 
