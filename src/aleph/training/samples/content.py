@@ -1,7 +1,7 @@
 """What an intact photograph holds and looks like damage: hard negatives, drawn before ageing.
 
 Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars, walls,
-backdrops, and the print's own border. None of it counts as damage.
+backdrops, the even ground of a portrait that was cut out, and the print's own border. None of it counts as damage.
 """
 
 from __future__ import annotations
@@ -190,9 +190,8 @@ def plain_things(picture: Picture, rng: np.random.Generator) -> None:
         _lay(picture, mask, np.asarray(colour, np.float32), rng.uniform(0.85, 1.0))
 
 
-def backdrop(picture: Picture, rng: np.random.Generator) -> None:
-    """A portrait's backdrop: plain or painted out of focus, round a head and shoulders."""
-    side = len(picture)
+def _sitter(side: int, rng: np.random.Generator) -> Mask:
+    """Draw a head and shoulders, softly: float32 (side, side), 1 inside."""
     x, y = rng.uniform((0.2, 0.15), (0.8, 0.6)) * side
     tall = side * rng.uniform(0.1, 0.4)
     sitter = np.zeros((side, side), np.float32)
@@ -204,7 +203,13 @@ def backdrop(picture: Picture, rng: np.random.Generator) -> None:
     cv2.rectangle(sitter, *neck, 1.0, -1)
     cv2.ellipse(sitter, (int(x), shoulders), broad, 0, 0, 360, 1.0, -1)
     cv2.rectangle(sitter, (int(x) - broad[0], shoulders), (int(x) + broad[0], side), 1.0, -1)
-    sitter = np.asarray(cv2.GaussianBlur(sitter, (0, 0), float(max(1.0, 0.08 * tall))))
+    return np.asarray(cv2.GaussianBlur(sitter, (0, 0), float(max(1.0, 0.08 * tall))))
+
+
+def backdrop(picture: Picture, rng: np.random.Generator) -> None:
+    """A portrait's backdrop: plain or painted out of focus, round a head and shoulders."""
+    side = len(picture)
+    sitter = _sitter(side, rng)
     wavy = np.float32(rng.uniform(0.0, 0.06)) * clouds(side, int(rng.integers(4, 16)), rng, 0.4)
     behind = (sitter + wavy < 0.5).astype(np.float32)
     behind = np.asarray(cv2.GaussianBlur(behind, (0, 0), float(rng.uniform(0.5, 3))), np.float32)
@@ -237,6 +242,16 @@ def draw_content(picture: Picture, rng: np.random.Generator) -> None:
     """Draw one thing that looks like damage into a picture, float32 (side, side, 3), in place."""
     kinds, weights = list(CONTENT), np.array(list(CONTENT.values()))
     kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))](picture, rng)
+
+
+def cut_out(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Put one even tone round a head and shoulders, as retouchers do: cleanly, or fading out."""
+    sitter = _sitter(len(picture), rng)
+    softness = rng.uniform(0.01, 0.06) if rng.random() < 0.7 else rng.uniform(0.1, 0.5)
+    inside = np.clip((sitter - 0.5) / np.float32(softness) + 0.5, 0, 1)
+    level = rng.uniform(180, 255) if rng.random() < 0.7 else rng.uniform(0, 180)
+    ground = (level + rng.normal(0, 4, 3)).astype(np.float32)
+    return np.asarray(ground + inside[:, :, None] * (picture - ground), np.float32)
 
 
 def bordered(picture: Picture, rng: np.random.Generator) -> Picture:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aleph.arrays import Pixels
 from aleph.training.samples.ageing import Picture, Scan, aged, mottled
 from aleph.training.samples.artefacts import Artefacts
-from aleph.training.samples.content import bordered, draw_content
+from aleph.training.samples.content import bordered, cut_out, draw_content
 from aleph.training.samples.flaws import FLAWS, Flaw, bare_paper
 from aleph.training.samples.strokes import Mask
 
@@ -32,8 +32,8 @@ tone of a print is its paper."""
 _LIGHT_PRINT = 180.0
 """Mean level of the lightest parts of a picture below which they are no paper."""
 
-_SHRUNK, _SHRUNK_SMALL = 0.7, 0.3
-"""Shares of pictures that are shrunk: of those as large as a sample, and of smaller ones."""
+_SHRUNK = 0.35
+"""Share of pictures that are shrunk, most of them beside their own mirror images."""
 
 _MOST = 0.6
 """Share of a sample that damage covers, at most."""
@@ -137,6 +137,8 @@ class Damager:
                 draw_content(scene, rng)
         plain = rng.random() < _PLAIN
         print_, grain = (scene, 0.0) if plain else aged(scene, rng)
+        if rng.random() < 0.06:
+            print_ = cut_out(print_, rng)
         if rng.random() < 0.12:
             print_ = bordered(print_, rng)
         chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
@@ -211,14 +213,13 @@ def paper_of(print_: Picture, rng: np.random.Generator) -> Picture:
 
 
 def _cut(picture: Pixels, side: int, rng: np.random.Generator) -> Picture:
-    """Take a random part at a random scale, mostly shrunk.
+    """Take a random part at a random scale.
 
     A shrunk picture is as sharp as damage is; would all be soft, sharpness alone gave damage away.
-    A picture that is smaller than the sample is mostly enlarged: beside its own mirror images it
-    is like no photograph.
+    But beside its own mirror images it is like no photograph, so it is seldom shrunk.
     """
-    if rng.random() < (_SHRUNK if min(picture.shape[:2]) >= side else _SHRUNK_SMALL):
-        least = min(picture.shape[:2])
+    least = min(picture.shape[:2])
+    if rng.random() < _SHRUNK:
         factor = float(np.exp(rng.uniform(np.log(0.35), 0.0)))
         factor = max(factor, 0.6 * side / least) if least > 0.6 * side else 1.0
         if factor < 1:
@@ -229,12 +230,13 @@ def _cut(picture: Pixels, side: int, rng: np.random.Generator) -> Picture:
         before, after = (side - len(part)) // 2, side - len(part) - (side - len(part)) // 2
         part = np.pad(part, ((before, after), (before, after), (0, 0)), "symmetric")
     else:
-        part = _window(picture, int(min(*picture.shape[:2], side * rng.uniform(0.4, 1.0))), rng)
+        part = _window(picture, int(min(least, side * rng.uniform(0.4, 1.4))), rng)
     if rng.random() < 0.06:
         part = np.rot90(part, int(rng.integers(1, 4)))
     part = np.ascontiguousarray(part)
     if len(part) != side:
-        part = np.asarray(cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC))
+        way = cv2.INTER_AREA if len(part) > side else cv2.INTER_CUBIC
+        part = np.asarray(cv2.resize(part, (side, side), interpolation=way))
     scene = np.asarray(part, np.float32)
     if rng.random() < 0.3:
         blurred = np.asarray(cv2.GaussianBlur(scene, (0, 0), 1.0))

@@ -162,8 +162,19 @@ def fold(side: int, rng: np.random.Generator) -> Flaw:
         near = np.asarray(cv2.GaussianBlur(core, (0, 0), float(rng.uniform(2, 6)))) * 6
         flakes = clouds(side, side // int(rng.integers(4, 12)), rng, 0.6) + near
         core = np.maximum(core, np.clip((flakes - rng.uniform(2.0, 3.0)) * 3, 0, 1) * (near > 0.2))
-    flaw = _with_rim(core.astype(np.float32), rng, 0.85)
-    return Flaw(flaw.layers, shade.astype(np.float32))
+    layers = _with_rim(core.astype(np.float32), rng, 0.85).layers
+    if rng.random() < 0.35:
+        layers = [_worn(core, rng), *layers]
+    return Flaw(layers, shade.astype(np.float32))
+
+
+def _worn(core: Mask, rng: np.random.Generator) -> tuple[Mask, Picture]:
+    """Return what is worn beside a fold: a band through which the paper shines, here and there."""
+    side, reach = len(core), float(rng.uniform(1.5, 6))
+    band = np.asarray(cv2.GaussianBlur(core, (0, 0), reach)) * np.float32(2.5 * reach)
+    rough = clouds(side, side // int(rng.integers(3, 24)), rng, 0.7)
+    band = np.clip(band, 0, 1) * np.clip(rng.uniform(0.3, 1.0) + 0.5 * rough, 0, 1)
+    return np.asarray(band * rng.uniform(0.2, 0.7), np.float32), bare_paper(rng)
 
 
 def flakes(side: int, rng: np.random.Generator) -> Flaw:
