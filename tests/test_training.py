@@ -394,6 +394,21 @@ def test_stopping_and_resuming_equals_a_straight_run_bit_for_bit(
     assert_same_state(tmp_path / "straight", tmp_path / "halves")
 
 
+def test_arithmetic_is_chosen_for_the_device_when_a_run_begins_and_kept(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for precision, other in (("fp32", "bf16"), ("bf16", "fp32")):
+        straight, halves = tmp_path / precision, tmp_path / f"{precision}-in-halves"
+        begin(straight, pictures, steps=4, precision=precision)
+        monkeypatch.setattr("aleph.training.loop.choose_precision", lambda _, best=precision: best)
+        begin(halves, pictures, "dcgan", StopsAt(2), steps=4, precision="auto")
+        assert read_run(halves).train.precision == precision
+        # another machine would have chosen otherwise
+        monkeypatch.setattr("aleph.training.loop.choose_precision", lambda _, best=other: best)
+        assert go_on(halves, 4).finished
+        assert_same_state(straight, halves)
+
+
 def test_a_run_of_more_steps_goes_on_from_where_a_finished_one_stands(
     pictures: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aleph.config import Precision, Serialisable, TrainedPart, check_choice, require
+from aleph.config import Arithmetic, Serialisable, TrainedPart, check_choice, require
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TrainConfig(Serialisable):
         average_half_life: Half-life of the exponential moving average of the weights, in images.
         seed: Seed of the initial weights and of every training step.
         holdout: Images set aside before training.
-        precision: Arithmetic of the forward passes (bf16 by autocast).
+        precision: Arithmetic of the forward passes (bf16 by autocast); auto is bf16 where the
+            device has instructions for it, and is settled when a run begins.
         flip: Mirror each image with probability 1/2.
         save_every: Steps between two saved states.
         sample_every: Steps between two sample grids.
@@ -46,7 +47,7 @@ class TrainConfig(Serialisable):
     average_half_life: int = 10_000
     seed: int = 0
     holdout: int = 0
-    precision: Precision = "bf16"
+    precision: Arithmetic = "auto"
     flip: bool = True
     save_every: int = 500
     sample_every: int = 500
@@ -61,7 +62,7 @@ class TrainConfig(Serialisable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("precision", self.precision, Precision)
+        check_choice("precision", self.precision, Arithmetic)
         check_choice("part", self.part, TrainedPart)
         for name in ("batch_size", "steps", "save_every", "sample_every", "log_every"):
             require(

@@ -21,6 +21,7 @@ from aleph.datasets import Split
 from aleph.errors import InputError, MissingDependencyError, TrainingError
 from aleph.files import make_folder, replacing, working_alone
 from aleph.models.config import ModelConfig
+from aleph.models.device import choose_device, choose_precision
 from aleph.photo.tensors import to_pixels, to_tensor
 from aleph.progress import Reporter
 from aleph.training.batches import Batches
@@ -141,6 +142,7 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
         OutputError: if the run's folder cannot be written, or another process is training there.
     """
     _require_packages()
+    run = _with_precision(run, devices)
     # Before further processes are launched, so that bad data is reported once.
     split = None if resume and run.images.exists() else split_data(run)
     fabric = start_fabric(run.train, devices)
@@ -149,6 +151,14 @@ def train(run: Run, *, resume: bool, devices: Devices, reporter: Reporter | None
         if fabric.global_rank == 0:
             stack.enter_context(_alone(run, resume))
         return _train(run, split, fabric, reporter, resume)
+
+
+def _with_precision(run: Run, devices: Devices) -> Run:
+    """Settle a new run's arithmetic, so that it goes on in the same wherever it is resumed."""
+    if run.train.precision != "auto":
+        return run
+    device = choose_device("cpu" if devices.accelerator == "cpu" else "auto")
+    return replace(run, train=replace(run.train, precision=choose_precision(device)))
 
 
 @contextmanager
