@@ -25,7 +25,7 @@ from aleph.training.recipes.damage import DamageRecipe, losses
 from aleph.training.recipes.looks import Shown, looks
 from aleph.training.run import create_run, read_run, split_data
 from aleph.training.samples.artefacts import Artefacts, is_held_out
-from aleph.training.samples.content import backdrop
+from aleph.training.samples.content import backdrop, cut_out
 from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager, paper_of
 from aleph.training.samples.flaws import FLAWS, Flaw
 from helpers import noise
@@ -87,7 +87,7 @@ def test_labels_say_what_the_file_shows() -> None:
     """Blur, sharpening and JPEG spread damage: the halo and the specks about it count as well."""
     damager = Damager(96, intact=0.0, content=0.0)
     for seed in range(40):
-        sample, intact = damager.pair(smooth(120), np.random.default_rng(seed))
+        sample, intact = damager.pair(smooth(120), np.random.default_rng([seed, 1]))
         apart = np.abs(sample.image.astype(int) - intact).max(axis=2)
         assert (apart[sample.label == DAMAGE] > 12).all()
         far = cv2.dilate((sample.label != INTACT).astype(np.uint8), np.ones((35, 35))) == 0
@@ -121,6 +121,17 @@ def test_a_backdrop_leaves_a_sitter_and_is_plain_elsewhere() -> None:
         )
 
 
+def test_a_portrait_that_is_cut_out_stands_on_one_even_tone() -> None:
+    picture = noise(96, 96).astype(np.float32)
+    for seed in range(20):
+        cut = cut_out(picture, np.random.default_rng(seed))
+        ground = np.abs(cut - cut[0, 0]).max(axis=2) < 0.5
+        sitter = np.abs(cut - picture).max(axis=2) < 0.5
+        assert ground.mean() > 0.25
+        assert sitter.mean() > 0.03
+        assert (ground | sitter).mean() > 0.5
+
+
 def test_artefacts_are_held_out_by_name(artefacts: Path) -> None:
     taken, kept = Artefacts(artefacts), Artefacts(artefacts, held_out=True)
     assert len(taken.files["bars"]) + len(kept.files["bars"]) == 40
@@ -149,10 +160,11 @@ def test_what_is_no_zip_of_artefacts_is_refused(tmp_path: Path) -> None:
 # --- pictures that are smaller than the samples, and the paper of prints
 
 
-def test_small_pictures_mostly_fill_the_sample_once() -> None:
+@pytest.mark.parametrize("side", [64, 160])
+def test_pictures_mostly_fill_the_sample_once(side: int) -> None:
     """Beside its own mirror images this picture has more than one edge."""
-    picture = np.zeros((64, 64, 3), np.uint8)
-    picture[:, 16:] = 220
+    picture = np.zeros((side, side, 3), np.uint8)
+    picture[:, side // 4 :] = 220
     damager = Damager(128, intact=1, content=0)
     edges = []
     for seed in range(60):

@@ -3,7 +3,8 @@
 What the network takes for damage depends on how large it is shown, and on how sharp. So every photo
 is looked at four times: at an eighth, a quarter, a half of its size, where wide damage is seen best
 and a soft scan is sharp, and at its own; a small one, whose cracks are fine, at twice these sizes.
-Each look is told what the one before it found, and the mean of the last two counts.
+Each look is told what the one before it found. The mean of the last two counts, weighed by whether
+it looks like the rest of the damage (`aleph.damage.likeness`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Pixels, Region
+from aleph.damage.likeness import weighed_by_likeness
 from aleph.models.model import DamageModel
 
 _TILE = 768
@@ -66,7 +68,8 @@ def damage_probability(
         finds.append(found)
     # in bytes: a photo may have a hundred megapixels
     last = [_resized(found, image.shape[:2]) for found in finds[-2:]]
-    return np.asarray(cv2.addWeighted(last[0], 0.5, last[1], 0.5, 0), np.uint8)
+    mean = np.asarray(cv2.addWeighted(last[0], 0.5, last[1], 0.5, 0), np.uint8)
+    return weighed_by_likeness(image, mean)
 
 
 def _doubted(found: NDArray[np.uint8]) -> NDArray[np.uint8]:

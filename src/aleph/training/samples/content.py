@@ -1,7 +1,8 @@
 """What an intact photograph holds and looks like damage: hard negatives, drawn before ageing.
 
 Letters, masts, wires and rigging, twigs, strands, lace, buttons, catch-lights, collars, walls,
-backdrops, the even ground of a portrait that was cut out, and the print's own border. None of it counts as damage.
+backdrops, the even ground of a portrait that was cut out, and the print's own border. None of it
+counts as damage.
 """
 
 from __future__ import annotations
