@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,15 @@ def test_a_patch_in_doubt_is_weighed_by_bayes() -> None:
     image, found = print_with_patches(doubtful=51, rough=False)
     weighed = weighed_by_likeness(image, found)
     assert set(weighed[106:134, 46:74].flat) == {248}
+
+
+def test_the_soft_rim_of_a_patch_is_found_with_it() -> None:
+    image, found = print_with_patches(rough=False)
+    image = np.asarray(cv2.GaussianBlur(image, (0, 0), 2))
+    weighed = weighed_by_likeness(image, found)
+    around = np.s_[97:143, 37:83]
+    assert (weighed[around] > found[around]).all()
+    assert (weighed[90:92] == 5).all()
 
 
 def test_ground_that_is_like_the_rest_of_the_ground_is_left_alone() -> None:

@@ -26,6 +26,9 @@ what may be wide damage at least."""
 _CORE, _WIDE = 5, 7
 """Sides in pixels of the squares that wide damage is made of: what is sure, and what may be."""
 
+_RIM = 5
+"""Pixels by which a patch that is found anew is taken to be wider."""
+
 _LEAST = 0.002
 """Share of a photo that sure, wide damage covers, at least: less says nothing."""
 
@@ -98,7 +101,18 @@ def _steps(image: Pixels, found: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         evidence[(evidence < 0) & ~wide] = 0
         steps = np.rint(evidence * (_STEPS / _MOST) + _STEPS).astype(np.uint8)
         weighed = table[steps, found]
-    return steps
+    return None if steps is None else _with_rims(steps, found, weighed)
+
+
+def _with_rims(
+    steps: NDArray[np.uint8], found: NDArray[np.uint8], weighed: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Let patches that are found anew reach a little farther: the colours of a rim are mixed."""
+    anew = ((weighed > 127) & (found <= 127)).astype(np.uint8)
+    patches = cv2.morphologyEx(anew, cv2.MORPH_OPEN, np.ones((_WIDE, _WIDE), np.uint8)) > 0
+    reach = 2 * _RIM + 1
+    near = cv2.dilate(np.where(patches, steps, np.uint8(0)), np.ones((reach, reach), np.uint8))
+    return np.maximum(steps, np.asarray(near, np.uint8))
 
 
 def _factors(bins: NDArray[np.int32], found: NDArray[np.uint8]) -> NDArray[np.float32] | None:
