@@ -41,7 +41,7 @@ _SMOOTH = (1.2, 1.2, 1.2, 0.5)
 _RARE = 2e-4
 """Share of the pixels that is added to every bin: what was hardly seen says nothing."""
 
-_MOST = 5.0
+_MOST = 4.0
 """Logarithm of the largest factor of the odds."""
 
 _STEPS = 32
