@@ -78,6 +78,14 @@ def test_patches_of_unlike_colour_stay_in_doubt() -> None:
     assert (weighed[106:134, 46:74] <= 70).all()
 
 
+def test_a_small_patch_says_nothing() -> None:
+    """One that is sure and covers a half per cent of the photo may be a mistake."""
+    image, found = print_with_patches()
+    found[20:60, 40:80] = 70
+    found[20:32, 40:52] = 250
+    assert np.array_equal(weighed_by_likeness(image, found), found)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 229), st.integers(0, 2**32 - 1))
 def test_where_nothing_is_sure_nothing_changes(

@@ -16,8 +16,9 @@ from scipy.ndimage import gaussian_filter
 
 from aleph.arrays import Hole, Pixels
 
-_PIXELS = 1_000_000
-"""A photo is compared with itself at no more pixels than this."""
+_PIXELS = 250_000
+"""A photo is compared with itself at no more pixels than this: what is wide in a large one is wide
+in a small one too."""
 
 _SURE, _INTACT, _MARKED = 230, 25, 102
 """Probabilities, of 255: of damage that is sure at least, of what is surely intact at most, and of
@@ -29,8 +30,9 @@ _CORE, _WIDE = 5, 7
 _RIM = 5
 """Pixels by which a patch that is found anew is taken to be wider."""
 
-_LEAST = 0.002
-"""Share of a photo that sure, wide damage covers, at least: less says nothing."""
+_LEAST = 0.003
+"""Share of a photo that sure, wide damage covers, at least: less may be a mistake, which would be
+made all over the photo."""
 
 _BINS, _ROUGH = 24, 4
 """Bins of lightness, of each of both colour axes (CIELAB), and of roughness."""
