@@ -12,7 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy import ndimage
 
 from aleph.arrays import Hole, Pixels
 
@@ -152,7 +152,7 @@ def _histogram(bins: NDArray[np.int32]) -> NDArray[np.float32]:
     shape = (_BINS, _BINS, _BINS, _ROUGH)
     counts = np.bincount(bins, minlength=int(np.prod(shape))).reshape(shape)
     shares = (counts / len(bins)).astype(np.float32)
-    return np.asarray(gaussian_filter(shares, _SMOOTH), np.float32).ravel()
+    return np.asarray(ndimage.gaussian_filter(shares, _SMOOTH), np.float32).ravel()
 
 
 def _wide(found: NDArray[np.uint8]) -> Hole:
