@@ -73,7 +73,8 @@ def weighed_by_likeness(image: Pixels, found: NDArray[np.uint8]) -> NDArray[np.u
         np.asarray(cv2.resize(values, small, interpolation=cv2.INTER_AREA), np.uint8)
         for values in (image, found)
     )
-    table, steps = _odds_table(), _steps(shown, seen)
+    table = _odds_table()
+    steps = _steps(shown, seen, table)
     if steps is None:
         return found
     steps, weighed = np.asarray(cv2.resize(steps, (width, height)), np.uint8), np.empty_like(found)
@@ -83,8 +84,10 @@ def weighed_by_likeness(image: Pixels, found: NDArray[np.uint8]) -> NDArray[np.u
     return weighed
 
 
-def _steps(image: Pixels, found: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Return the row of `_odds_table` for each pixel.
+def _steps(
+    image: Pixels, found: NDArray[np.uint8], table: NDArray[np.uint8]
+) -> NDArray[np.uint8] | None:
+    """Return the row of the table of odds for each pixel.
 
     What was found anew looks like damage too, so that is asked again (expectation maximisation,
     Dempster et al. 1977).
@@ -92,7 +95,7 @@ def _steps(image: Pixels, found: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     Returns:
         uint8 (H, W); None where too little damage is sure.
     """
-    bins, wide, table = _bins(image), _wide(found), _odds_table()
+    bins, wide = _bins(image), _wide(found)
     steps, weighed = None, found
     for _ in range(_ROUNDS):
         factors = _factors(bins, weighed)
