@@ -157,7 +157,7 @@ def test_what_is_no_zip_of_artefacts_is_refused(tmp_path: Path) -> None:
             Artefacts(tmp_path / name)
 
 
-# --- pictures that are smaller than the samples, and the paper of prints
+# --- pictures in samples, and the paper of prints
 
 
 @pytest.mark.parametrize("side", [64, 160])

@@ -168,7 +168,18 @@ def _wide(found: NDArray[np.uint8]) -> Hole:
 def _odds_table() -> NDArray[np.uint8]:
     """Return what a probability becomes: uint8 (2 · `_STEPS` + 1, 256), a step in each row."""
     levels = (np.arange(256) / 255).clip(1 / 511, 1 - 1 / 511)  # nothing is certain
-    factors = np.exp(np.linspace(-_MOST, _MOST, 2 * _STEPS + 1))[:, None]
-    odds = factors * levels / (1 - levels)
-    table: NDArray[np.uint8] = np.rint(255 * odds / (1 + odds)).astype(np.uint8)
+    logarithms = np.linspace(-_MOST, _MOST, 2 * _STEPS + 1)[:, None]
+    table: NDArray[np.uint8] = np.rint(255 * with_odds(levels, logarithms)).astype(np.uint8)
     return table
+
+
+def with_odds(
+    probability: NDArray[np.float64], logarithm: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Return what probabilities become when the odds are multiplied by a factor.
+
+    Args:
+        probability: From 0 to 1, any shape.
+        logarithm: Natural logarithm of the factor.
+    """
+    return np.asarray(probability / (probability + (1 - probability) * np.exp(-logarithm)))

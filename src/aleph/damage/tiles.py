@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Pixels, Region
-from aleph.damage.likeness import weighed_by_likeness
+from aleph.damage.likeness import weighed_by_likeness, with_odds
 from aleph.models.model import DamageModel
 
 _TILE = 768
@@ -74,8 +74,7 @@ def damage_probability(
 
 def _doubted(found: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return what the next look is told of probabilities: a little less of each."""
-    levels = np.arange(256) / 255
-    less = levels / (levels + (1 - levels) * np.exp(_DOUBT))
+    less = with_odds(np.arange(256) / 255, -_DOUBT)
     told: NDArray[np.uint8] = np.rint(255 * less).astype(np.uint8)
     return np.asarray(told[found])
 
