@@ -257,6 +257,18 @@ def test_edges_do_not_count_as_grain() -> None:
     assert deviation < 4
 
 
+def test_the_flat_ground_of_a_cut_out_portrait_does_not_take_the_grain_away() -> None:
+    image, hole = grainy(240, 240, 5.0), np.zeros((240, 240), bool)
+    image[:, :140] = 203  # most of what is known, painted in one tone
+    hole[90:150, 170:220] = True
+    spots = measure_grain(image, hole, 2.0)
+    assert spots
+    assert min(float(spot.std()) for spot in spots) > 2
+    in_the_ground = np.zeros((240, 240), bool)
+    in_the_ground[90:150, 30:80] = True
+    assert measure_grain(image, in_the_ground, 2.0) == []
+
+
 def test_a_picture_that_shows_strands_everywhere_has_no_grain() -> None:
     """Spot noise of strands looks like leather, so nothing is better."""
     image, rng = np.full((128, 128, 3), 120, np.uint8), np.random.default_rng(0)

@@ -2,11 +2,12 @@
 
 The detail that enlarging by a factor cannot restore is y − up(down(y)). It is measured in blocks of
 known pixels, of which the smoothest are used: they show grain alone, the others also edges and
-texture of the scene. Where little is known even the smoothest may show edges; these are few strong
-values among many weak ones, where those of grain are spread about normally. New grain is spot noise
-with random phases (Galerne et al. 2011, Random Phase Textures, doi:10.1109/TIP.2010.2052822,
-section III): white noise convolved with a block has the block's spectrum and the covariance of its
-colours.
+texture of the scene. Blocks far smoother than the hole's rim say nothing of it: a portrait may have
+been cut out, its ground painted in one tone. Where little is known even the smoothest may show
+edges; these are few strong values among many weak ones, where those of grain are spread about
+normally. New grain is spot noise with random phases (Galerne et al. 2011, Random Phase Textures,
+doi:10.1109/TIP.2010.2052822, section III): white noise convolved with a block has the block's
+spectrum and the covariance of its colours.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ _LOOKED_AT = 400
 
 _SMOOTHEST = 0.25
 """Share of the blocks that count as smooth."""
+
+_RIM_BLOCK, _RIM = 8, 16
+"""Side of the blocks that are measured beside the hole, and their distance from it, at most."""
+
+_FLATTER = 0.25
+"""Typical detail of a block, over that beside the hole, below which it is not used."""
 
 _SPOTS = 6
 """Largest number of blocks that the grain is made of."""
@@ -57,12 +64,11 @@ def measure_grain(pixels: Pixels, hole: Hole, scale: float) -> list[Floats]:
     scale = min(scale, MOST_SCALE)
     if scale <= 1.0:
         return []
-    border = int(np.ceil(2 * scale))
-    lost = [
-        _lost(pixels[y : y + _BLOCK + 2 * border, x : x + _BLOCK + 2 * border], scale, border)
-        for y, x in _places(hole, _BLOCK + 2 * border)
-    ]
-    usable = [spot for mean, spot in lost if _CLIPPED[0] < mean < _CLIPPED[1]]
+    height, width = hole.shape
+    step = max(_BLOCK // 2, int(np.sqrt(height * width / (4 * _LOOKED_AT))))
+    blocks = _blocks(pixels, hole, scale, _BLOCK, step)
+    least = _FLATTER * _beside(pixels, hole, scale) if blocks else 0.0
+    usable = [spot for spot in blocks if _typical(spot) >= least]
     usable.sort(key=lambda spot: float(np.square(spot).mean()))
     smooth = usable[: max(1, round(_SMOOTHEST * len(usable)))] if usable else []
     # The smoothest of all may be out of focus or saturated in one colour: take those in the middle.
@@ -107,13 +113,23 @@ def grain_share(hole: Hole, scale: float) -> Floats:
     return np.asarray(1.0 - np.exp(-np.square(distance / reach)), np.float32)
 
 
-def _places(hole: Hole, side: int) -> list[tuple[int, int]]:
+def _blocks(pixels: Pixels, hole: Hole, scale: float, side: int, step: int) -> list[Floats]:
+    """Return the lost detail of blocks without missing or clipped pixels, `step` pixels apart."""
+    border = int(np.ceil(2 * scale))
+    whole = side + 2 * border
+    lost = [
+        _lost(pixels[y : y + whole, x : x + whole], scale, border)
+        for y, x in _places(hole, whole, step)
+    ]
+    return [spot for mean, spot in lost if _CLIPPED[0] < mean < _CLIPPED[1]]
+
+
+def _places(hole: Hole, side: int, step: int) -> list[tuple[int, int]]:
     """Return the corners (row, column) of squares without missing pixels, evenly spread."""
     height, width = hole.shape
     if min(height, width) < side:
         return []
     missing = cv2.integral(hole.astype(np.uint8))
-    step = max(_BLOCK // 2, int(np.sqrt(height * width / (4 * _LOOKED_AT))))
     rows, columns = np.arange(0, height - side + 1, step), np.arange(0, width - side + 1, step)
     top, left = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
     inside = (
@@ -127,6 +143,14 @@ def _places(hole: Hole, side: int) -> list[tuple[int, int]]:
     return [(int(top[i]), int(left[i])) for i in chosen]
 
 
+def _beside(pixels: Pixels, hole: Hole, scale: float) -> float:
+    """Return the typical lost detail of small blocks beside the hole; 0 where there are none."""
+    reach = 2 * (_RIM + _RIM_BLOCK + int(np.ceil(2 * scale))) + 1
+    near = cv2.dilate(hole.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    blocks = _blocks(pixels, hole | ~near, scale, _RIM_BLOCK, _RIM_BLOCK // 2)
+    return float(np.median([_typical(spot) for spot in blocks])) if blocks else 0.0
+
+
 def _lost(patch: Pixels, scale: float, border: int) -> tuple[float, Floats]:
     """Return the mean of a patch, and the detail in its middle that enlarging cannot restore."""
     values = patch.astype(np.float32)
@@ -137,6 +161,11 @@ def _lost(patch: Pixels, scale: float, border: int) -> tuple[float, Floats]:
     spot = rough[border:-border, border:-border]
     spot = spot - spot.mean(axis=(0, 1))
     return float(values.mean()), spot.astype(np.float32)
+
+
+def _typical(spot: Floats) -> float:
+    """Return the median of the detail's sizes: an edge in a flat block does not change it."""
+    return float(np.median(np.abs(spot)))
 
 
 def _kurtosis(spot: Floats) -> float:
