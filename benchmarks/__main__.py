@@ -22,6 +22,7 @@ BENCHMARKS = {
     "basins": "models.basins",
     "ranking": "models.ranking",
     "setting": "models.setting",
+    "tones": "models.tones",
     "gallery": "models.gallery",
     "identity": "models.identity",
     "photographs": "photos.photographs",
