@@ -23,6 +23,7 @@ BENCHMARKS = {
     "ranking": "models.ranking",
     "setting": "models.setting",
     "tones": "models.tones",
+    "detail": "models.detail",
     "gallery": "models.gallery",
     "identity": "models.identity",
     "photographs": "photos.photographs",

@@ -26,7 +26,7 @@ from aleph.training.recipes.looks import Shown, looks
 from aleph.training.run import create_run, read_run, split_data
 from aleph.training.samples.artefacts import Artefacts, is_held_out
 from aleph.training.samples.content import backdrop, cut_out
-from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager, paper_of
+from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager, label_of, paper_of
 from aleph.training.samples.flaws import FLAWS, Flaw
 from helpers import noise
 from test_damage import TINY_FINDER
@@ -83,13 +83,31 @@ def test_some_samples_stay_intact_and_none_is_wholly_covered() -> None:
     assert max(float((s.label == DAMAGE).mean()) for s in samples) < 0.8
 
 
+def test_a_faint_line_is_damage_where_a_faint_place_is_open() -> None:
+    """The eye goes along a line: six levels show it, where a place has to be twelve off."""
+
+    def labelled(line: int, place: int) -> tuple[int, int]:
+        print_, opaque = np.full((96, 96, 3), 180, np.float32), np.zeros((96, 96), np.float32)
+        opaque[10, 5:90], opaque[40:80, 20:60] = 1, 1
+        visible = np.where(opaque > 0, np.uint8(line), np.uint8(0))
+        visible[40:80, 20:60] = place
+        label = label_of(print_, visible, opaque, 0.0)
+        return int(label[10, 50]), int(label[60, 40])
+
+    assert labelled(7, 7) == (DAMAGE, UNSURE)
+    assert labelled(13, 13) == (DAMAGE, DAMAGE)
+    assert labelled(5, 11) == (UNSURE, UNSURE)
+
+
 def test_labels_say_what_the_file_shows() -> None:
     """Blur, sharpening and JPEG spread damage: the halo and the specks about it count as well."""
     damager = Damager(96, intact=0.0, content=0.0)
     for seed in range(40):
         sample, intact = damager.pair(smooth(120), np.random.default_rng([seed, 1]))
         apart = np.abs(sample.image.astype(int) - intact).max(axis=2)
-        assert (apart[sample.label == DAMAGE] > 12).all()
+        damage = (sample.label == DAMAGE).astype(np.uint8)
+        assert (apart[damage > 0] > 6).all()
+        assert (apart[cv2.erode(damage, np.ones((13, 13))) > 0] > 12).all()
         far = cv2.dilate((sample.label != INTACT).astype(np.uint8), np.ones((35, 35))) == 0
         assert (apart[far] <= 12).all()
 

@@ -58,6 +58,25 @@ def smooth(height: int, width: int, seed: int = 0) -> Pixels:
     return np.asarray(cv2.GaussianBlur(noise(height, width, seed), (0, 0), 4.0), np.uint8)
 
 
+def test_the_finest_detail_of_a_fill_is_made_stronger_by_a_factor() -> None:
+    image, guess, hole = (
+        noise(60, 60),
+        noise(60, 60, 1).astype(np.float32) / 2 + 60,
+        some_hole(60, 60),
+    )
+
+    def refine(image: Pixels, hole: Hole, guess: Floats, kappa: float) -> Floats:
+        return np.where(hole[:, :, None], guess, image).astype(np.float32)
+
+    plain = RefinedBlender(hole, refine, side=128, resolution=64)(image, guess)
+    strong = RefinedBlender(hole, refine, side=128, resolution=64, detail=1.3)(image, guess)
+    finest = plain - cv2.GaussianBlur(plain.astype(np.float32), (0, 0), 2.0)  # a frame's pixel
+    expected = np.clip(plain + np.float32(0.3) * finest, 0, 255)
+    assert np.abs(strong[hole] - expected[hole]).max() <= 1.5  # both are rounded
+    assert np.abs(strong[hole] - plain[hole].astype(float)).mean() > 2
+    assert np.array_equal(strong[~hole], image[~hole])
+
+
 @pytest.mark.parametrize("mask", ["random", "strokes", "center", "half"])
 def test_the_residual_is_continued_much_as_the_matern_blend_does(mask: str) -> None:
     image, hole = smooth(64, 64), named_hole(mask, (64, 64), 0)

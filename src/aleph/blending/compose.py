@@ -18,7 +18,7 @@ import numpy as np
 from aleph.arrays import Floats, Hole, Pixels, Region, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
-from aleph.blending.refine import Refine, RefinedBlender
+from aleph.blending.refine import DETAIL, Refine, RefinedBlender
 from aleph.blending.regions import Tile, overlap, padded, rectangles, split, whole, within
 from aleph.blending.smooth import SmoothFill
 from aleph.blending.surroundings import Around, OnPiece, fill_surroundings
@@ -286,7 +286,8 @@ class _Painter:
             return Blender(self.hole, self.part.blending, side=side), None
         assert self.part.refine is not None
         seen = self.hole & (self.covered > 1e-3)
-        refined = RefinedBlender(self.hole, self.part.refine, side, main.resolution, seen)
+        detail = 1.0 if self.part.whole else DETAIL
+        refined = RefinedBlender(self.hole, self.part.refine, side, main.resolution, seen, detail)
         return refined, Blender(self.hole, "matern", side=side) if smooth else None
 
     def _measured(self, scale: float) -> list[Floats]:

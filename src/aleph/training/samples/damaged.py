@@ -55,6 +55,13 @@ Most prints were folded or bent. Damage that covers much is rarer: were it as fr
 light and plain would look more like bare paper than like a sky.
 """
 
+_VISIBLE, _VISIBLE_LINE = 12.0, 6.0
+"""Levels by which a place of smooth tone differs before one sees that it is damaged, and by which a
+thin line does: the eye goes along it."""
+
+_LINE = 9
+"""Side in pixels of the square that does not fit into what is a thin line."""
+
 _TINTS = ("stain",)
 """Kinds of artefacts that are opaque or tint: drawn opaque, or they would not be damage."""
 
@@ -153,7 +160,7 @@ class Damager:
                 break
         damaged = scan(laid.damaged)
         intact = scan(laid.intact) if chosen else damaged
-        label = _label(print_, levels_apart(damaged, intact), laid.opaque, grain)
+        label = label_of(print_, levels_apart(damaged, intact), laid.opaque, grain)
         return Damaged(damaged, label, chosen), intact
 
     def _draw_kinds(self, rng: np.random.Generator) -> tuple[str, ...]:
@@ -296,14 +303,25 @@ def levels_apart(damaged: Pixels, intact: Pixels) -> NDArray[np.uint8]:
     return np.maximum(np.maximum(red, green), blue)
 
 
-def _label(
+def label_of(
     print_: Picture, visible: NDArray[np.uint8], opaque: Mask, grain: float
 ) -> NDArray[np.uint8]:
-    """Say where damage is to be seen, and where that is open."""
+    """Say where damage is to be seen, and where that is open.
+
+    Args:
+        print_: The print without its damage, float32 (side, side, 3), levels.
+        visible: By how many levels the damaged file differs from the intact one, (side, side).
+        opaque: How opaque what lies over the print is, float32 (side, side) in [0, 1].
+        grain: Standard deviation of the print's grain, levels.
+
+    Returns:
+        uint8 (side, side): `DAMAGE`, `INTACT`, `UNSURE`.
+    """
     grey = print_.mean(axis=2)
     mean = np.asarray(cv2.blur(grey, (7, 7)))
     rough = np.sqrt(np.maximum(np.asarray(cv2.blur(grey * grey, (7, 7))) - mean * mean, 0))
-    enough = 12 + 0.6 * np.float32(grain) + 0.35 * rough
+    least = np.where(_lines(opaque), np.float32(_VISIBLE_LINE), np.float32(_VISIBLE))
+    enough = least + 0.6 * np.float32(grain) + 0.35 * rough
     damage = visible > enough
     label = np.where(damage, DAMAGE, INTACT).astype(np.uint8)
     faint = (visible > 0.45 * enough) & ~damage
@@ -313,3 +331,14 @@ def _label(
     rim = (cv2.dilate(damage.astype(np.uint8), kernel) > 0) & ~damage
     label[faint | alike | rim] = UNSURE
     return label
+
+
+def _lines(opaque: Mask) -> NDArray[np.bool_]:
+    """Mark thin lines of what lies over a print, and the pixels beside them, which a scan blurs.
+
+    Args:
+        opaque: float32 (side, side) in [0, 1].
+    """
+    there = (opaque > 0.1).astype(np.uint8)
+    wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((_LINE, _LINE), np.uint8))
+    return np.asarray(cv2.dilate(there & ~wide, np.ones((3, 3), np.uint8)), bool)

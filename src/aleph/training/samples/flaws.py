@@ -15,6 +15,7 @@ import numpy as np
 from aleph.training.samples.ageing import Picture, mottled
 from aleph.training.samples.strokes import (
     Mask,
+    Points,
     across,
     bent,
     cells,
@@ -148,6 +149,8 @@ def fold(side: int, rng: np.random.Generator) -> Flaw:
         start, end = across(side, rng)
         line = bent(start, end, rng.normal(0, 0.05) * side, rng.uniform(0.2, 3), rng)
         draw(core, line, _width(rng, 5))
+        if rng.random() < 0.2:
+            _draw_fringe(core, line, rng)
         normal = np.array([start[1] - end[1], end[0] - start[0]])
         normal = normal / np.hypot(*normal)
         place = np.arange(side, dtype=np.float32)
@@ -166,6 +169,19 @@ def fold(side: int, rng: np.random.Generator) -> Flaw:
     if rng.random() < 0.35:
         layers = [_worn(core, rng), *layers]
     return Flaw(layers, shade.astype(np.float32))
+
+
+def _draw_fringe(core: Mask, line: Points, rng: np.random.Generator) -> None:
+    """Draw what a print cracks into where it was bent often: many fine lines along a fold."""
+    side = len(core)
+    spread, longest, wobble = rng.uniform((0.01, 0.1, 0.02), (0.06, 0.5, 0.15))
+    for _ in range(int(rng.integers(20, 100))):
+        place = int(rng.integers(0, len(line) - 1))
+        heading = line[place + 1] - line[place]
+        x, y = line[place] + rng.normal(0, spread * side, 2)
+        turn = float(np.arctan2(heading[1], heading[0]) + rng.normal(0, 0.08))
+        points = walk((x, y), turn, side * longest * rng.uniform(0.2, 1.0), wobble, rng)
+        draw(core, points, float(rng.uniform(0.6, 1.6)), float(rng.uniform(0.4, 1.0)))
 
 
 def _worn(core: Mask, rng: np.random.Generator) -> tuple[Mask, Picture]:
