@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aleph.arrays import Pixels
+from aleph.arrays import Hole, Pixels
 from aleph.training.samples.ageing import Picture, Scan, aged, mottled
 from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.content import bordered, cut_out, draw_content
@@ -333,12 +333,13 @@ def label_of(
     return label
 
 
-def _lines(opaque: Mask) -> NDArray[np.bool_]:
+def _lines(opaque: Mask) -> Hole:
     """Mark thin lines of what lies over a print, and the pixels beside them, which a scan blurs.
 
     Args:
         opaque: float32 (side, side) in [0, 1].
     """
     there = (opaque > 0.1).astype(np.uint8)
-    wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((_LINE, _LINE), np.uint8))
-    return np.asarray(cv2.dilate(there & ~wide, np.ones((3, 3), np.uint8)), bool)
+    wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((_LINE, _LINE), np.uint8)) > 0
+    lines = np.where(wide, np.uint8(0), there)
+    return np.asarray(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0)
