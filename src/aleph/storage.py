@@ -13,7 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from aleph.errors import InputError, MissingDependencyError, OutputError
-from aleph.files import FileState, file_state, remove_temporaries, temporary_folder
+from aleph.files import (
+    FileState,
+    file_state,
+    make_folder,
+    remove_temporaries,
+    temporary_folder,
+)
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LOCAL = re.compile(r"(file|local)://", re.IGNORECASE)
@@ -157,10 +163,7 @@ class LocalFolder:
     def room(self, name: str) -> Iterator[Room]:
         """Make the folder of a file and give its path."""
         path = self.root / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make '{path.parent}': {error.strerror}") from None
+        make_folder(path.parent)
         yield _LocalRoom(self.root, path)
 
     def clean(self, name: str, owner: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aleph.arrays import Hole, Pixels
 from aleph.config import Blending
-from aleph.errors import MaskWarning, OutputError
+from aleph.errors import MaskWarning
 from aleph.evaluation.classical import classical_fill
 from aleph.evaluation.curves import Curve, CurveRecorder
 from aleph.evaluation.inputs import holes_of
@@ -25,6 +25,7 @@ from aleph.evaluation.realism import texture_features
 from aleph.evaluation.rows import Row
 from aleph.evaluation.store import fill_path
 from aleph.evaluation.tasks import Task
+from aleph.files import make_folder
 from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
 from aleph.photo.pixels import write_image
@@ -109,10 +110,7 @@ class Runner:
         if image >= self.plan.shown and "fid" not in self.plan.extra_metrics:
             return
         path = fill_path(self.folder, mask, setting, image)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make '{path.parent}': {error.strerror}") from None
+        make_folder(path.parent)
         write_image(fill, path)
 
     def _inpainter(self, model: str) -> Inpainter:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.datasets import Source, load_squares
-from aleph.files import replacing
+from aleph.files import make_folder, replacing
 
 
 def pack(
@@ -26,7 +26,7 @@ def pack(
     Raises:
         OutputError: if it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     shape = (len(sources), resolution, resolution, 3)
     with replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)

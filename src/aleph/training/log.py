@@ -17,7 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from aleph.errors import OutputError
-from aleph.files import replacing
+from aleph.files import make_folder, replacing
 
 
 class LossLog:
@@ -86,7 +86,7 @@ class _Board:
     """
 
     def __init__(self, folder: Path, first: int) -> None:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         self._records = RecordWriter((folder / name).open("wb", buffering=0))
         self._add(file_version="brain.Event:2")

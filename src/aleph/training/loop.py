@@ -327,7 +327,7 @@ class _Loop:
         rows = np.concatenate([pixels, blank]).reshape(side, side, *pixels.shape[1:])
         grid = rows.transpose(0, 2, 1, 3, 4).reshape(side * pixels.shape[1], -1, 3)
         folder = self.run.folder / "samples"
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         with replacing(Path(folder) / f"{done:07d}.png") as temporary:
             Image.fromarray(grid).save(temporary)
 
