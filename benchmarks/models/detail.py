@@ -18,10 +18,7 @@ from aleph.evaluation.markdown import table
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
 from benchmarks.options import options_parser, spread_squares, words
-from benchmarks.quality import fill_quality
-
-GROUP = 8
-"""Images searched together."""
+from benchmarks.quality import fill_frames, fill_quality
 
 
 def strengthened(fill: Pixels, hole: Hole, factor: float) -> Pixels:
@@ -49,19 +46,11 @@ def main() -> None:
     rows = []
     for mask in words(options.masks):
         holes = [named_hole(mask, (side, side), seed) for seed in range(len(images))]
-        fills: list[Pixels] = []
-        for first in range(0, len(images), GROUP):
-            group = slice(first, first + GROUP)
-            seeds = range(len(images))[group]
-            settings = {"preset": options.preset, "frame": "whole", "seeds": seeds}
-            results = inpainter.batch(images[group], holes[group], **settings)
-            fills += [result.image for result in results]
+        fills = fill_frames(inpainter, images, holes, options.preset)
         row = [mask]
         for factor in factors:
             strong = [strengthened(f, h, factor) for f, h in zip(fills, holes, strict=True)]
-            found = fill_quality(images, strong, holes)
-            texture = "" if found.texture is None else f"{found.texture:.2f}"
-            row.append(f"{found.psnr:.2f}, {texture}, {found.sharpness:.3f}")
+            row.append(str(fill_quality(images, strong, holes)))
         rows.append(row)
         print(*row, flush=True)
     print(f"\n{table([options.model, *words(options.factors)], rows)}")

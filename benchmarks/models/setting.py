@@ -24,11 +24,8 @@ from aleph.evaluation.plan import parse_overrides
 from aleph.inpainter import Inpainter
 from aleph.masks.named import NAMED_MASKS, named_hole
 from benchmarks.options import options_parser, spread_squares, words
-from benchmarks.quality import fill_quality
+from benchmarks.quality import fill_frames, fill_quality
 from benchmarks.speed.measure import timed
-
-GROUP = 8
-"""Images searched together."""
 
 
 def quality(
@@ -40,21 +37,8 @@ def quality(
 ) -> str:
     """Return PSNR, texture distance and sharpness of the fills of some images under a mask."""
     holes = [named_hole(mask, image.shape[:2], seed) for seed, image in enumerate(images)]
-    fills = []
-    for first in range(0, len(images), GROUP):
-        group = slice(first, first + GROUP)
-        results = inpainter.batch(
-            images[group],
-            holes[group],
-            preset=preset,
-            frame="whole",
-            seeds=range(len(images))[group],
-            **changed,
-        )
-        fills += [result.image for result in results]
-    found = fill_quality(images, fills, holes)
-    texture = "" if found.texture is None else f"{found.texture:.2f}"
-    return f"{found.psnr:.2f}, {texture}, {found.sharpness:.3f}"
+    fills = fill_frames(inpainter, images, holes, preset, **changed)
+    return str(fill_quality(images, fills, holes))
 
 
 def times(

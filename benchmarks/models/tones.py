@@ -27,11 +27,9 @@ from aleph.masks.named import named_hole
 from aleph.photo.tone import luminance
 from benchmarks.document import replace_section
 from benchmarks.options import options_parser, spread_squares, words
+from benchmarks.quality import fill_frames
 
 CLASSICAL = ("telea", "navier-stokes", "biharmonic")
-
-GROUP = 8
-"""Images searched together."""
 
 SEPIA = np.array([1.0, 0.87, 0.68])
 
@@ -80,14 +78,7 @@ def scores(pictures: list[Pixels], fills: list[Pixels], hole: Hole) -> NDArray[n
 def lead(inpainter: Inpainter, pictures: list[Pixels], preset: str) -> tuple[Difference, str]:
     """Return the lead of a preset's fills over the best classical ones, and whose these are."""
     hole = named_hole("center", pictures[0].shape[:2])
-    fills: list[Pixels] = []
-    for first in range(0, len(pictures), GROUP):
-        group = pictures[first : first + GROUP]
-        seeds = range(first, first + len(group))
-        results = inpainter.batch(
-            group, [hole] * len(group), preset=preset, frame="whole", seeds=seeds
-        )
-        fills += [result.image for result in results]
+    fills = fill_frames(inpainter, pictures, [hole] * len(pictures), preset)
     classical = {
         name: scores(pictures, [classical_fill(name, p, hole) for p in pictures], hole)
         for name in CLASSICAL
