@@ -25,11 +25,11 @@ from aleph.evaluation.statistics import Difference, paired_bootstrap
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
 from aleph.photo.tone import luminance
+from aleph.training.samples.degradation import through_jpeg
 from benchmarks.document import replace_section
+from benchmarks.models.leads import NAMES
 from benchmarks.options import options_parser, spread_squares, words
 from benchmarks.quality import fill_frames
-
-CLASSICAL = ("telea", "navier-stokes", "biharmonic")
 
 SEPIA = np.array([1.0, 0.87, 0.68])
 
@@ -56,9 +56,7 @@ def old(image: Pixels, rng: np.random.Generator) -> Pixels:
     soft = cv2.GaussianBlur(toned, (0, 0), rng.uniform(0.6, 1.2))
     flat = soft * rng.uniform(0.55, 0.75) + rng.uniform(30, 60) * SEPIA
     grain = rng.normal(0, rng.uniform(3, 8), image.shape[:2])[:, :, None]
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 90))]
-    _, data = cv2.imencode(".jpg", rounded(flat + grain)[:, :, ::-1], quality)
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1].copy()
+    return through_jpeg(rounded(flat + grain), int(rng.integers(60, 90))).copy()
 
 
 STATES: dict[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
@@ -81,7 +79,7 @@ def lead(inpainter: Inpainter, pictures: list[Pixels], preset: str) -> tuple[Dif
     fills = fill_frames(inpainter, pictures, [hole] * len(pictures), preset)
     classical = {
         name: scores(pictures, [classical_fill(name, p, hole) for p in pictures], hole)
-        for name in CLASSICAL
+        for name in NAMES
     }
     best = max(classical, key=lambda name: float(classical[name].mean()))
     return paired_bootstrap(scores(pictures, fills, hole), classical[best]), best

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Pixels
+from aleph.training.samples.degradation import through_jpeg
 from aleph.training.samples.strokes import Mask, clouds
 
 Picture = NDArray[np.float32]
@@ -194,9 +195,7 @@ class Scan:
             picture = picture + self.noise
         pixels = np.clip(picture, 0, 255).astype(np.uint8)
         if self.quality:
-            options = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
-            _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], options)
-            pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]
+            pixels = through_jpeg(pixels, self.quality)
         return pixels
 
 

@@ -42,10 +42,19 @@ def degraded(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
         image = image + np.float32(rng.uniform(2, 18)) * noise
     pixels = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
-        _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], quality)
-        pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]
+        pixels = through_jpeg(pixels, int(rng.integers(25, 95)))
     return pixels
+
+
+def through_jpeg(pixels: Pixels, quality: int) -> Pixels:
+    """Return what a JPEG file keeps of a picture, uint8 (H, W, 3).
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        quality: From 1 to 100.
+    """
+    _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]
 
 
 def _aged(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
