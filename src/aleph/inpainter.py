@@ -43,6 +43,7 @@ from aleph.search.candidates import RankedStarts, SearchRecorder
 from aleph.search.latent import OnStep, SearchResult, latent_search
 from aleph.search.losses import lowest_first
 from aleph.search.starts import Anchor, encode_views, posterior_starts, random_starts
+from aleph.search.symmetry import with_other_sides
 from aleph.search.tone import IMAGES, NaturalTones, ToneMap, natural_tones, tone_map
 from aleph.search.weighting import context_weight
 
@@ -387,11 +388,12 @@ class Inpainter:
     ) -> SearchResult:
         config, device, settings = self.model.config, self.model.device, order.settings
         frames = [chosen.frame for _, chosen in rows]
+        holes = [frame.hole for frame in frames]
         weights = [
             context_weight(frame.near, settings.search.weighting, frame.beyond) for frame in frames
         ]
         target = to_tensor(np.stack([frame.pixels for frame in frames])).to(device)
-        hole = torch.from_numpy(np.stack([frame.hole for frame in frames])[:, None]).to(device)
+        hole = torch.from_numpy(np.stack(holes)[:, None]).to(device)
         seeds = [job.seed + job.chosen.index(chosen) for job, chosen in rows]
         tones = self._tones(frames) if settings.search.tones else None
         seen = tones.seen(target) if tones else target
@@ -413,36 +415,19 @@ class Inpainter:
         )
         if turned:
             found = found.with_mirror_image()
-        if settings.search.adaptation_steps == 0:
-            return found
-        return self._adapted(found, frames, target, weight, tones, order)
-
-    def _adapted(
-        self,
-        found: SearchResult,
-        frames: Sequence[Frame],
-        target: Tensor,
-        weight: Tensor,
-        tones: ToneMap | None,
-        order: _Order,
-    ) -> SearchResult:
-        """Adapt the generator to the best starts of a search: as many as there are candidates."""
         best = lowest_first(found.losses["total"])[:, : order.candidates]
         row = torch.arange(len(best), device=best.device)[:, None]
-        images = adapt(
-            self.model.generate,
-            self.model.adaptable,
-            target,
-            weight,
-            found.z[row, best],
-            order.settings.search,
-            tones,
-            order.on_adapt,
-        )
+        fills = found.adapted[row, best]
+        if settings.search.adaptation_steps > 0:
+            images = adapt(
+                self.model.generate, self.model.adaptable, target, weight, found.z[row, best],
+                settings.search, tones, order.on_adapt,
+            )  # fmt: skip
+            fills = fade(fills, images, holes)
+        if settings.search.symmetry and config.mirrored:
+            fills = with_other_sides(fills, [frame.pixels for frame in frames], holes)
         adapted = found.adapted.clone()
-        adapted[row, best] = fade(
-            found.adapted[row, best], images, [frame.hole for frame in frames]
-        )
+        adapted[row, best] = fills
         return replace(found, adapted=adapted)
 
     def _tones(self, frames: Sequence[Frame]) -> ToneMap | None:

@@ -61,7 +61,9 @@ _ADAPTABLE = ("amortised",)
 _FULL_STEPS = 20
 """Steps of the usual size after which a search from an encoder's estimate has gone far enough."""
 
-_FROM_BOTH_VIEWS = dataclasses.replace(_FROM_GUESS, start="encoder-twice", mirror=True)
+_FROM_BOTH_VIEWS = dataclasses.replace(
+    _FROM_GUESS, start="encoder-twice", mirror=True, symmetry=True
+)
 
 
 def _searches(

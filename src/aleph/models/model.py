@@ -146,14 +146,13 @@ def _refined(
 ) -> Floats:
     import torch
 
-    from aleph.photo.tensors import to_levels, to_tensor
+    from aleph.photo.tensors import from_levels, to_levels, to_tensor
 
-    shown = torch.from_numpy(guess).permute(2, 0, 1)[None] / 127.5 - 1.0
     with torch.inference_mode():
         fill = refiner(
             to_tensor(image[None]).to(device),
             torch.from_numpy(np.array(hole))[None, None].to(device),
-            shown.to(device),
+            from_levels(guess[None]).to(device),
             kappa,
         )
     return np.asarray(to_levels(fill)[0], np.float32)

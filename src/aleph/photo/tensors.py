@@ -31,3 +31,11 @@ def to_levels(images: Tensor) -> NDArray[np.float32]:
     """
     levels = (images.detach().float() + 1.0).mul(127.5).permute(0, 2, 3, 1)
     return np.asarray(levels.contiguous().cpu().numpy(), np.float32)
+
+
+def from_levels(levels: NDArray[np.float32]) -> Tensor:
+    """Convert float32 (N, H, W, 3) in 0 to 255 to float32 (N, 3, H, W) in [−1, 1].
+
+    It undoes `to_levels`.
+    """
+    return torch.from_numpy(levels).permute(0, 3, 1, 2) / 127.5 - 1.0

@@ -29,6 +29,8 @@ class SearchConfig(Serialisable):
         mirror: Search and refine the mirror image of each picture as well, and fill with the mean
             of both, which errs less than either; where the model has an encoder and was trained on
             mirror images. Of several starts the first alone is searched in its mirror image.
+        symmetry: Fill what the code cannot express with what is known of the object's other side
+            (see `aleph.search.symmetry`), where the model was trained on mirror images.
         clip: Clip z to [−1, 1] after each step, if the model's prior is uniform there.
         tones: Search a monochrome or faded frame in the tones that the model knows, and compare in
             the frame's own.
@@ -48,6 +50,7 @@ class SearchConfig(Serialisable):
     start: Start = "encoder"
     starts: int = 1
     mirror: bool = False
+    symmetry: bool = False
     clip: bool = True
     tones: bool = True
     patience: int = 0
