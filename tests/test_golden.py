@@ -46,6 +46,7 @@ def rows(model: str) -> Iterator[Pixels]:
                     preset=preset,
                     blending=blending,
                     adaptation_steps=0,
+                    symmetry=False,
                     seed=3,
                     record=False,
                     **overrides,
