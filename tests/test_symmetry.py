@@ -60,6 +60,14 @@ def test_what_lies_in_the_hole_is_not_read() -> None:
     assert np.array_equal(*fills)
 
 
+def test_a_turned_head_takes_nothing() -> None:
+    """Half of what the generator draws has no other side."""
+    generated, hole = face(4.0, eyes=(-14, -3)), left_eye()
+    generated[:, 34:] = np.random.default_rng(0).uniform(0, 255, (64, 30, 3))
+    known = rounded(generated + noise(64, 64) % 30)
+    assert np.array_equal(with_other_side(generated, known, hole), generated)
+
+
 def test_a_profile_takes_nothing_from_where_it_has_no_other_side() -> None:
     """On the missing side the generator sees one eye, on the known one none but a bright wall."""
     generated, hole = face(4.0, eyes=(-14,)), left_eye()
@@ -71,11 +79,12 @@ def test_a_profile_takes_nothing_from_where_it_has_no_other_side() -> None:
 
 
 def test_a_strand_of_hair_stays_on_its_side() -> None:
-    """What is far from all that the generator draws is no detail of it; an eye's shine is."""
+    """It is far from all that the generator draws about it, an eye's shine is not."""
     generated, hole = face(4.0), left_eye()
+    hole[36:52] = hole[30]  # down to the cheek
     shine, strand = generated.copy(), generated.copy()
     shine[25:27, 45:47] += 60
-    strand[:, 40:52] += np.where(generated[:, 40:52] > 120, -110, 110)
+    strand[36:44, 38:44] -= 110
     given_, kept = (with_other_side(generated, rounded(i), hole) for i in (shine, strand))
     assert float((given_ - generated)[24:28, 16:20].max()) > 15
     assert float(np.abs(kept - generated).max()) < 15

@@ -3,11 +3,12 @@
 A generator draws a face a little softer than it is, and so the eye that it puts into a hole does
 not match the one that is known. But G(ẑ) says which place of the one half belongs to which of the
 other: G(ẑ) and its mirror image are both whole, and optical flow (Kroeger et al. 2016, arXiv
-1603.03590) leads from the one to the other, for a turned head too. Along it goes to each missing
-pixel what the known pixel opposite has beyond G(ẑ): light and tone in part, detail in full.
+1603.03590) leads from the one to the other. Along it goes to each missing pixel what the known
+pixel opposite has beyond G(ẑ): detail in full, light and tone in part.
 
 Where flow there and back does not end where it began, or does not lead to what looks alike, nothing
-is symmetric and nothing is taken: a profile stays as G(ẑ) has it.
+is symmetric and nothing is taken; where that is so in most of the frame, as of a turned head,
+nothing is taken anywhere.
 """
 
 from __future__ import annotations
@@ -27,12 +28,9 @@ _FINE = 0.03
 _TONE = 0.5
 """Share of the tone that is taken: light mostly falls from one side."""
 
-_FOREIGN = 0.5
-"""Tone beyond G(ẑ), in deviations of the frame's tones, at which a pixel is taken by 1/e: strands
-of hair, hats and what else a face need not have on both sides."""
-
 _UNLIKE = 0.4
-"""Difference between a pixel of G(ẑ) and the one opposite, in the same unit, that is trusted so."""
+"""Difference between a pixel of G(ẑ) and the one opposite, in deviations of the frame's tones, that
+is trusted by 1/e."""
 
 _ASTRAY = 0.06
 """Distance in sides from where it began at which flow there and back is trusted so."""
@@ -42,6 +40,26 @@ _SOFT = 0.02
 
 _STIFF = 0.06
 """The same over which the flow is evened out by what is trusted: an object is bent smoothly."""
+
+_MIDDLE = 0.2
+"""Margin in sides around the middle of the frame, where the object is."""
+
+_TURNED, _STRAIGHT = 0.45, 0.65
+"""Mean trust in the middle up to which nothing is taken, and from which on all is: a face that
+looks ahead has 0.6 to 0.95, one that is turned 0.2 to 0.45."""
+
+_FOREIGN = 2.0
+"""What a known pixel has beyond G(ẑ), over how much G(ẑ) varies about it, at which it is taken by
+1/e: beside an eye much is its detail, on a cheek it is a speck or a strand of hair."""
+
+_AROUND = 0.04
+"""Standard deviation in sides of the blur over which G(ẑ) varies about a pixel."""
+
+_PLAIN = 0.2
+"""Variation, in deviations of the frame's tones, that even the plainest skin counts as having."""
+
+_RIM = 1.5
+"""Pixels from a hole over which known ones are taken less: damage may go on there unmarked."""
 
 _LEAST = 16
 """Least side of a frame in pixels for which flow is measured."""
@@ -75,20 +93,21 @@ def with_other_side(generated: Floats, image: Pixels, hole: Hole) -> Floats:
 
     Returns:
         float32 (R, R, 3); equal to `generated` outside the hole, and everywhere if the frame is
-        smaller than 16 pixels or not all of it is a number.
+        smaller than 16 pixels, not all of it is a number, or it is not symmetric.
     """
     if len(hole) < _LEAST or not np.isfinite(generated).all():
         return generated
     contrast = float(generated.mean(axis=2).std()) + 1.0
     there, trust = _to_other_side(generated, contrast)
-    known = (~hole).astype(np.float32)
+    straight = _straight(trust)
+    if straight == 0:
+        return generated
     beyond = np.where(hole[:, :, None], 0, image - generated).astype(np.float32)
-    counted = np.maximum(_blurred(known, _FINE), 1e-3)
-    tone = (known / counted)[:, :, None] * _blurred(beyond, _FINE)
-    foreign = np.abs(tone).mean(axis=2) / (_FOREIGN * contrast)
-    share = trust * _along(there, _mirrored(known * _near_zero(foreign)))
-    share = np.where(hole, cv2.GaussianBlur(share, (0, 0), 1.0), 0)
-    taken = (beyond - (1 - _TONE) * tone).astype(np.float32)
+    usable = _usable(generated, beyond, hole, contrast)[:, :, None]
+    counted = np.maximum(_blurred(usable[:, :, 0], _FINE), 1e-3)
+    tone = _blurred(usable * beyond, _FINE) / counted[:, :, None]
+    taken = np.asarray(usable * (beyond - (1 - _TONE) * tone), np.float32)
+    share = straight * np.where(hole, trust, 0)
     change = share[:, :, None] * _along(there, _mirrored(taken))
     return np.asarray(generated + change, np.float32)
 
@@ -114,6 +133,25 @@ def _to_other_side(generated: Floats, contrast: float) -> tuple[Floats, Floats]:
     weight = trust(measured)[:, :, None] + np.float32(1e-3)
     there = _blurred(measured * weight, _STIFF) / _blurred(weight[:, :, 0], _STIFF)[:, :, None]
     return there, trust(there)
+
+
+def _straight(trust: Floats) -> np.float32:
+    """Return how far the frame's object is seen from the front, in [0, 1]."""
+    margin = round(_MIDDLE * len(trust))
+    middle = float(trust[margin:-margin, margin:-margin].mean())
+    rise = np.clip((middle - _TURNED) / (_STRAIGHT - _TURNED), 0.0, 1.0)
+    return np.float32(rise * rise * (3.0 - 2.0 * rise))
+
+
+def _usable(generated: Floats, beyond: Floats, hole: Hole, contrast: float) -> Floats:
+    """Return how far each known pixel shows the object itself, float32 (R, R) in [0, 1]."""
+    grey = generated.mean(axis=2)
+    spread = _blurred(np.square(grey), _AROUND) - np.square(_blurred(grey, _AROUND))
+    varies = np.sqrt(np.maximum(spread, 0)) + _PLAIN * contrast
+    size = np.asarray(cv2.GaussianBlur(np.abs(beyond).mean(axis=2), (0, 0), 1.0), np.float32)
+    away = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
+    inside = np.float32(1) - _near_zero(np.asarray(away / _RIM, np.float32))
+    return inside * _near_zero(np.asarray(size / (_FOREIGN * varies), np.float32))
 
 
 def _near_zero(size: Floats) -> Floats:
