@@ -415,6 +415,9 @@ class Inpainter:
         )
         if turned:
             found = found.with_mirror_image()
+        symmetric = settings.search.symmetry and config.mirrored
+        if settings.search.adaptation_steps == 0 and not symmetric:
+            return found
         best = lowest_first(found.losses["total"])[:, : order.candidates]
         row = torch.arange(len(best), device=best.device)[:, None]
         fills = found.adapted[row, best]
@@ -424,7 +427,7 @@ class Inpainter:
                 settings.search, tones, order.on_adapt,
             )  # fmt: skip
             fills = fade(fills, images, holes)
-        if settings.search.symmetry and config.mirrored:
+        if symmetric:
             fills = with_other_sides(fills, [frame.pixels for frame in frames], holes)
         adapted = found.adapted.clone()
         adapted[row, best] = fills

@@ -68,8 +68,8 @@ class SearchResult:
         steps: Steps done.
         adapted: What the fill is made of, float32 (N, K, 3, H, W): `generated`, or where the
             generator was adapted to the image, its images (see `aleph.search.adaptation`), and
-            where the mirror image was searched too, the mean of both, in holes with what is known of
-            the object's other side (see `aleph.search.symmetry`). The losses are those of
+            where the mirror image was searched too, the mean of both; in holes with what is known
+            of the object's other side (see `aleph.search.symmetry`). The losses are those of
             `generated`.
     """
 
