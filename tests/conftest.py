@@ -10,7 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,12 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_folder: Path) -> Inpainter:
     """An inpainter with random weights."""
     return Inpainter.from_pretrained(tiny_folder, device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def alone(tiny_folder: Path) -> Inpainter:
+    """An inpainter of the same model, with the settings that a server's workers have."""
+    return Inpainter.from_pretrained(tiny_folder, device="cpu")
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -113,21 +119,3 @@ def call_cli(
         return Outcome(code, out, err)
 
     return call
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[object]:
-    """Two nodes of one core each on this machine, made by Ray's own simulator."""
-    pytest.importorskip("ray")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
-    import ray
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, logging_level="error")
-    yield made
-    ray.shutdown()
-    made.shutdown()
-    patch.undo()

@@ -463,7 +463,10 @@ def test_an_empty_layer_is_refused_as_such() -> None:
         Image.new("LA", (64, 48), (0, 255)),
         Mask(np.ones((48, 64), bool), invert=True),
     ],
-    ids=str,
+    ids=[
+        *("booleans", "fractions", "an axis of channels"),
+        *("1", "L", "P", "RGB", "I;16", "F", "RGBA", "LA", "inverted"),
+    ],
 )
 def test_a_mask_that_marks_nothing_raises_an_error_of_its_own(mask: MaskLike) -> None:
     with pytest.raises(EmptyMaskError, match="marks no pixel as missing: there is nothing to fill"):

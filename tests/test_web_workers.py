@@ -37,12 +37,6 @@ def crew(tiny_folder: Path) -> Iterator[Crew]:
 
 
 @pytest.fixture
-def alone(tiny_folder: Path) -> Inpainter:
-    """The same model in this process."""
-    return Inpainter.from_pretrained(tiny_folder, device="cpu")
-
-
-@pytest.fixture
 def client(crew: Crew, tiny_folder: Path) -> Iterator[TestClient]:
     web = create_app(crew._engine, limits=Limits(queue=6, abandoned_after=600.0), crew=crew)
     with TestClient(web.app, base_url=HERE) as client:
@@ -137,60 +131,3 @@ def test_a_job_that_kills_three_workers_fails_with_a_sentence(
         kill(crew, killed)
     info = ended(client, job)
     assert "3 workers died" in info["error"]
-
-
-@pytest.fixture(scope="module")
-def actors(tiny_folder: Path, cluster: object) -> Iterator[Crew]:
-    """Two actors of a Ray cluster, ready."""
-    wanted = WorkersWanted(2, cluster.address)  # type: ignore[attr-defined]
-    made = Crew(Engine("cpu", str(tiny_folder)), wanted)
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def served(actors: Crew, tiny_folder: Path) -> Iterator[TestClient]:
-    web = create_app(actors._engine, limits=Limits(queue=6, abandoned_after=600.0), crew=actors)
-    with TestClient(web.app, base_url=HERE) as client:
-        yield client
-
-
-def test_an_actor_gives_the_pixels_and_tells_every_step(
-    served: TestClient, alone: Inpainter
-) -> None:
-    job = submit(served, **SHORT)
-    assert ended(served, job)["state"] == "done"
-    expected = alone(IMAGE, HOLE, preset="fast", steps=5, seed=3, candidates=2)
-    for number, candidate in enumerate(expected.candidates):
-        answer = served.get(f"{job}/result?candidate={number}")
-        assert np.array_equal(np.asarray(Image.open(BytesIO(answer.content))), candidate.image)
-    lines = served.get(f"{job}/events").text.splitlines()
-    assert lines.count("event: step") == 6
-    assert lines.count("event: done") == 1
-
-
-def test_a_cancelled_job_frees_its_actor(served: TestClient, actors: Crew) -> None:
-    jobs = [submit(served, **LONG) for _ in range(2)]
-    for job in jobs:
-        wait_for(served, job, "running")
-        served.delete(job)
-    assert ended(served, submit(served, **SHORT))["state"] == "done"
-    assert [member.deaths for member in actors.members] == [0, 0]
-
-
-def test_the_job_of_a_dead_actor_is_done_again(
-    served: TestClient, actors: Crew, alone: Inpainter
-) -> None:
-    import ray
-
-    job = submit(served, preset="yeh2017", steps="1000")
-    wait_for(served, job, "running")
-    member = next(one for one in actors.members if one not in actors._free)
-    ray.kill(member.worker._actor)  # type: ignore[union-attr]
-    assert ended(served, job)["state"] == "done"
-    result = Image.open(BytesIO(served.get(f"{job}/result").content))
-    assert np.array_equal(
-        np.asarray(result), alone(IMAGE, HOLE, preset="yeh2017", steps=1000).image
-    )
-    assert member.deaths == 1

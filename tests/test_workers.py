@@ -3,92 +3,21 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from aleph.errors import AlephError, InputError
-from aleph.workers.dispatch import TRIES, Outcome, Workers, dispatch
+from aleph.workers.dispatch import TRIES, Outcome, dispatch
 from aleph.workers.local import local_workers, threads_each
 from conftest import RunCli
 from helpers import files_below
-
-
-def _double(number: int) -> int:
-    return 2 * number
-
-
-def doubling() -> Callable[[int], int]:
-    """Set up a worker that doubles."""
-    return _double
-
-
-def refusing() -> Callable[[int], int]:
-    """Set up a worker that refuses odd numbers."""
-
-    def work(number: int) -> int:
-        if number % 2:
-            raise AlephError(f"{number} is odd")
-        return number
-
-    return work
-
-
-def dying(folder: Path, always: bool) -> Callable[[int], int]:
-    """Set up a worker that 3 kills: the first time, or always."""
-
-    def work(number: int) -> int:
-        (folder / f"{number}-{os.getpid()}").touch()
-        if number == 3 and (always or len(list(folder.glob("3-*"))) == 1):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return 2 * number
-
-    return work
-
-
-def failing() -> Callable[[int], int]:
-    """Fail to set up."""
-    raise AlephError("there is no such model")
-
-
-def stillborn() -> Callable[[int], int]:
-    """Die while being set up."""
-    os._exit(9)
-
-
-def broken() -> Callable[[int], int]:
-    """Set up a worker with a fault of the program."""
-
-    def work(number: int) -> int:
-        raise ZeroDivisionError(number)
-
-    return work
-
-
-def half_sending() -> Callable[[int], bytes]:
-    """Set up a worker that is killed when it has sent half of its result."""
-
-    def work(number: int) -> bytes:
-        whole = Connection._send  # type: ignore[attr-defined]
-
-        def half(self: Connection, data: bytes) -> None:
-            if len(data) < 1 << 16:
-                whole(self, data)
-                return
-            os.write(self.fileno(), bytes(data[: 1 << 14]))
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        Connection._send = half  # type: ignore[attr-defined]
-        return bytes(1 << 20)
-
-    return work
+from tasks import broken, doubling, dying, failing, half_sending, refusing, stillborn, threads
 
 
 def results(outcomes: Iterator[Outcome[int, int]]) -> list[int | None]:
@@ -218,13 +147,6 @@ def test_a_worker_that_was_given_nothing_ends_with_its_parent(tmp_path: Path) ->
     assert parent.returncode == -signal.SIGKILL
 
 
-def threads() -> Callable[[int], int]:
-    """Set up a worker that says how many threads torch has in it."""
-    import torch
-
-    return lambda number: torch.get_num_threads()
-
-
 @pytest.mark.parametrize(("said", "wanted"), [("1", 1), ("", 3), ("0", 3), ("64", 3), ("4,2", 3)])
 def test_workers_heed_the_number_of_threads_that_is_set(
     said: str, wanted: int, monkeypatch: pytest.MonkeyPatch
@@ -261,28 +183,3 @@ def test_a_cluster_without_ray_is_refused_before_anything_else_is_looked_at(
     figures = call_cli(*order)
     assert figures.code == 2 and "pip install 'aleph-inpainting[evaluate]'" in figures.err
     assert files_below(tmp_path) == set()
-
-
-def on_cluster(cluster: object, setup: Callable[[], Callable[[int], int]]) -> Workers:
-    """Return the workers of the simulated cluster."""
-    from aleph.workers.cluster import Cluster
-
-    return Cluster(setup, cluster.address)  # type: ignore[attr-defined]
-
-
-def test_a_cluster_does_every_task_once(cluster: object) -> None:
-    workers = on_cluster(cluster, doubling)
-    assert workers.count == 2
-    assert results(dispatch(range(9), workers)) == list(range(0, 18, 2))
-
-
-def test_on_a_cluster_a_dead_worker_is_replaced(cluster: object, tmp_path: Path) -> None:
-    workers = on_cluster(cluster, functools.partial(dying, tmp_path, always=False))
-    assert results(dispatch(range(8), workers)) == list(range(0, 16, 2))
-
-
-def test_on_a_cluster_errors_are_those_of_the_task(cluster: object) -> None:
-    outcomes = sorted(dispatch(range(2), on_cluster(cluster, refusing)), key=lambda o: o.task)
-    assert [str(outcome.error) for outcome in outcomes] == ["None", "1 is odd"]
-    with pytest.raises(AlephError, match="no such model"):
-        list(dispatch(range(2), on_cluster(cluster, failing)))

@@ -1,0 +1,131 @@
+"""A cluster of Ray: tasks and the page's searches are done on it as they are here, whoever dies.
+
+All tests that need a cluster are here, so that it is started once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
+
+from aleph.errors import AlephError
+from aleph.inpainter import Inpainter
+from aleph.web.app import create_app
+from aleph.web.crew import Crew
+from aleph.web.engine import Engine
+from aleph.web.limits import Limits
+from aleph.workers.choose import WorkersWanted
+from aleph.workers.dispatch import Workers, dispatch
+from tasks import doubling, dying, failing, refusing
+from test_web_api import HERE, HOLE, IMAGE, LONG, TestClient, submit, wait_for
+from test_web_workers import SHORT, ended
+from test_workers import results
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    """Two nodes of one core each on this machine, made by Ray's own simulator."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
+    import ray
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="error")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+    patch.undo()
+
+
+def on_cluster(cluster: object, setup: Callable[[], Callable[[int], int]]) -> Workers:
+    """Return the workers of the simulated cluster."""
+    from aleph.workers.cluster import Cluster
+
+    return Cluster(setup, cluster.address)  # type: ignore[attr-defined]
+
+
+def test_a_cluster_does_every_task_once(cluster: object) -> None:
+    workers = on_cluster(cluster, doubling)
+    assert workers.count == 2
+    assert results(dispatch(range(9), workers)) == list(range(0, 18, 2))
+
+
+def test_on_a_cluster_a_dead_worker_is_replaced(cluster: object, tmp_path: Path) -> None:
+    workers = on_cluster(cluster, functools.partial(dying, tmp_path, always=False))
+    assert results(dispatch(range(8), workers)) == list(range(0, 16, 2))
+
+
+def test_on_a_cluster_errors_are_those_of_the_task(cluster: object) -> None:
+    outcomes = sorted(dispatch(range(2), on_cluster(cluster, refusing)), key=lambda o: o.task)
+    assert [str(outcome.error) for outcome in outcomes] == ["None", "1 is odd"]
+    with pytest.raises(AlephError, match="no such model"):
+        list(dispatch(range(2), on_cluster(cluster, failing)))
+
+
+@pytest.fixture(scope="module")
+def actors(tiny_folder: Path, cluster: object) -> Iterator[Crew]:
+    """Two actors of a Ray cluster, ready."""
+    wanted = WorkersWanted(2, cluster.address)  # type: ignore[attr-defined]
+    made = Crew(Engine("cpu", str(tiny_folder)), wanted)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def served(actors: Crew, tiny_folder: Path) -> Iterator[TestClient]:
+    web = create_app(actors._engine, limits=Limits(queue=6, abandoned_after=600.0), crew=actors)
+    with TestClient(web.app, base_url=HERE) as client:
+        yield client
+
+
+def test_an_actor_gives_the_pixels_and_tells_every_step(
+    served: TestClient, alone: Inpainter
+) -> None:
+    job = submit(served, **SHORT)
+    assert ended(served, job)["state"] == "done"
+    expected = alone(IMAGE, HOLE, preset="fast", steps=5, seed=3, candidates=2)
+    for number, candidate in enumerate(expected.candidates):
+        answer = served.get(f"{job}/result?candidate={number}")
+        assert np.array_equal(np.asarray(Image.open(BytesIO(answer.content))), candidate.image)
+    lines = served.get(f"{job}/events").text.splitlines()
+    assert lines.count("event: step") == 6
+    assert lines.count("event: done") == 1
+
+
+def test_a_cancelled_job_frees_its_actor(served: TestClient, actors: Crew) -> None:
+    jobs = [submit(served, **LONG) for _ in range(2)]
+    for job in jobs:
+        wait_for(served, job, "running")
+        served.delete(job)
+    assert ended(served, submit(served, **SHORT))["state"] == "done"
+    assert [member.deaths for member in actors.members] == [0, 0]
+
+
+def test_the_job_of_a_dead_actor_is_done_again(
+    served: TestClient, actors: Crew, alone: Inpainter
+) -> None:
+    import ray
+
+    job = submit(served, preset="yeh2017", steps="1000")
+    wait_for(served, job, "running")
+    member = next(one for one in actors.members if one not in actors._free)
+    ray.kill(member.worker._actor)  # type: ignore[union-attr]
+    assert ended(served, job)["state"] == "done"
+    result = Image.open(BytesIO(served.get(f"{job}/result").content))
+    assert np.array_equal(
+        np.asarray(result), alone(IMAGE, HOLE, preset="yeh2017", steps=1000).image
+    )
+    assert member.deaths == 1
