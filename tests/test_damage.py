@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 import aleph
 from aleph.damage import find, write
-from aleph.damage.auto import FOUND_RIM, AutoMask, read_auto, read_damaged_photo
+from aleph.damage.auto import AutoMask, read_auto, read_damaged_photo, with_rim
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
 from aleph.damage.write import DamageRequest
 from aleph.errors import InputError, MaskWarning, ModelError, NothingFoundError, OutputError
 from aleph.folders import find_damage_in_folder, inpaint_folder
 from aleph.inpainter import Inpainter
-from aleph.masks.read import Mask
+from aleph.masks.read import Mask, widened
 from aleph.models.config import ModelConfig
 from aleph.models.model import DamageModel
 from aleph.models.networks import build_networks
@@ -315,8 +315,20 @@ def test_a_slip_in_auto_is_refused(mask: str) -> None:
 def test_what_was_found_is_widened(red: None) -> None:
     picture, hole = scratched(40, 32)
     found = read_damaged_photo(picture, "auto")[1]
-    assert found[16 - FOUND_RIM : 24 + FOUND_RIM, 3].all() and not found[16 - FOUND_RIM - 1, 3]
+    assert found[14:26, 3].all() and not found[13, 3]
     assert np.array_equal(read_damaged_photo(picture, Mask("auto", grow=0))[1], hole)
+
+
+def test_wide_damage_of_a_large_photo_is_widened_by_more() -> None:
+    thin, wide = np.zeros((320, 400), bool), np.zeros((320, 400), bool)
+    thin[100:108, 50:350] = True  # nothing of it is deeper than 4 pixels
+    wide[200:240, 50:90] = True
+    both = with_rim(thin | wide)
+    assert np.array_equal(both, widened(thin, 2) | with_rim(wide))
+    rows = np.flatnonzero(both[:, 70])
+    assert rows.tolist() == [*range(98, 110), *range(196, 244)]
+    small = (thin | wide)[:319]
+    assert np.array_equal(with_rim(small), widened(small, 2))
 
 
 def test_auto_keeps_to_its_box(red: None) -> None:

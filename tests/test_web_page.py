@@ -21,8 +21,7 @@ pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from aleph.arrays import Region  # noqa: E402
 from aleph.damage import tiles  # noqa: E402
-from aleph.damage.auto import FOUND_RIM  # noqa: E402
-from aleph.masks.read import widened  # noqa: E402
+from aleph.damage.auto import with_rim  # noqa: E402
 from aleph.pictures import cracks, old_print, paper_through, portrait  # noqa: E402
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
@@ -1073,9 +1072,15 @@ def test_a_result_is_copied(page: Page) -> None:
     assert size == [SIDE, SIDE]
 
 
-def test_damage_is_found_and_painted_like_by_hand(visit: Visit, address: str, photo: Path) -> None:
-    likely = np.zeros((SIDE, SIDE), np.uint8)
+@pytest.mark.parametrize("side", [SIDE, 320])  # wide damage is widened by more in large pictures
+def test_damage_is_found_and_painted_like_by_hand(
+    visit: Visit, address: str, tmp_path: Path, side: int
+) -> None:
+    photo = tmp_path / "large.png"
+    Image.fromarray(noise(side, side)).save(photo)
+    likely = np.zeros((side, side), np.uint8)
     likely[:, 10], likely[:, 20], likely[:, 30] = 255, 150, 60
+    likely[20:33, 34:47] = 255
     buffer = io.BytesIO()
     Image.fromarray(likely).save(buffer, "PNG")
 
@@ -1088,11 +1093,11 @@ def test_damage_is_found_and_painted_like_by_hand(visit: Visit, address: str, ph
     open_photo(page, photo)
     page.click("#find-damage")
     page.wait_for_selector("#sensitivity-row:not([hidden])")
-    assert np.array_equal(hole(page), widened(likely >= 127.5, FOUND_RIM))
+    assert np.array_equal(hole(page), with_rim(likely >= 127.5))
     page.fill("#sensitivity", "80")
-    assert np.array_equal(hole(page), widened(likely >= 51, FOUND_RIM))
+    assert np.array_equal(hole(page), with_rim(likely >= 51))
     page.fill("#sensitivity", "20")
-    assert np.array_equal(hole(page), widened(likely >= 204, FOUND_RIM))
+    assert np.array_equal(hole(page), with_rim(likely >= 204))
     page.keyboard.press("Control+z")
     assert not hole(page).any()
 

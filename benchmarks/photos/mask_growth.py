@@ -1,12 +1,14 @@
 """By how many pixels a mask is best widened, one that was found and one that is exact.
 
-    python -m benchmarks mask-growth PHOTOGRAPHS... [--artefacts ZIP] [--images 80] [--seed 5]
-        [--model damage-finder]
+    python -m benchmarks mask-growth PHOTOGRAPHS... [--artefacts ZIP] [--images 80] [--enlarged 1]
+        [--seed 5] [--model damage-finder]
 
-Damages held-out photographs as `python -m benchmarks damage` does, widens masks by 0 to 6 pixels,
-fills them (OpenCV's Telea, which takes everything from the rim) and compares with the photograph
-before it was damaged, within 6 pixels of the damage. Of what was found only what lies at the damage
-counts: false alarms are another matter. Last, which masks `aleph.damage.rim` takes for too narrow.
+Damages held-out photographs as `python -m benchmarks damage` does, widens masks by 0 to 6 pixels
+and as `--mask auto` does, fills them (OpenCV's Telea, which takes everything from the rim) and
+compares with the photograph before it was damaged, within 6 pixels of the damage. Of what was found
+only what lies at the damage counts: false alarms are another matter. Last, which masks
+`aleph.damage.rim` takes for too narrow.
+With --enlarged N all of it is N times as large and as soft, and a little noisy, as scans are.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Hole, Pixels
+from aleph.damage.auto import with_rim
 from aleph.damage.find import marked
 from aleph.damage.rim import shows_damage
 from aleph.damage.tiles import damage_probability
@@ -28,6 +31,7 @@ from aleph.masks.read import widened
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
 from aleph.training.samples.damaged import DAMAGE, Damager
 from benchmarks.photos.damage_found import SIDE, held_out, held_out_artefacts
+from benchmarks.photos.sensitivity import enlarged
 
 GROWTHS = range(7)
 KINDS = ("cracks", "craze", "fold", "scratches", "hairs", "ink", "flakes", "mould", "blots")
@@ -53,8 +57,17 @@ def cases(options: argparse.Namespace) -> list[Case]:
         sample, intact = damager.pair(picture, rng, [kind])
         damage = np.asarray(sample.label == DAMAGE)
         if damage.sum() >= 60:
-            made.append(Case(sample.image, intact, damage))
+            made.append(scanned(Case(sample.image, intact, damage), options.enlarged, rng))
     return made
+
+
+def scanned(case: Case, times: int, rng: np.random.Generator) -> Case:
+    """Return a case as a scanner makes it at N times its size."""
+    if times == 1:
+        return case
+    intact = cv2.resize(case.intact, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    damage = case.damage.repeat(times, axis=0).repeat(times, axis=1)
+    return Case(enlarged(case.image, times, rng), np.asarray(intact, np.uint8), damage)
 
 
 def psnr(case: Case, hole: Hole) -> float:
@@ -78,6 +91,7 @@ def main() -> None:
     parser.add_argument("photographs", nargs="+", help="folders or zips, split by name")
     parser.add_argument("--artefacts", help="zip of artefacts, split by name")
     parser.add_argument("--images", type=int, default=80)
+    parser.add_argument("--enlarged", type=int, default=1, help="times")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--model", default=DEFAULT_DAMAGE_MODEL)
     options = parser.parse_args()
@@ -88,15 +102,16 @@ def main() -> None:
         found = marked(damage_probability(case.image, model)) & widened(case.damage, 3)
         for name, hole in (("found", found), ("exact", case.damage)):
             if hole.any():
-                values[name].append([psnr(case, widened(hole, g)) for g in GROWTHS])
+                tried = [*(widened(hole, growth) for growth in GROWTHS), with_rim(hole)]
+                values[name].append([psnr(case, one) for one in tried])
         for change in (-2, -1, 0, 1, 2):
             hole = widened(case.damage, change) if change >= 0 else narrowed(case.damage, -change)
             if hole.sum() >= 40:
                 told[f"{change:+d}"].append(shows_damage(case.image, hole))
-        elsewhere = np.roll(case.damage, SIDE // 2, (0, 1))
+        elsewhere = np.roll(case.damage, len(case.damage) // 2, (0, 1))
         told["laid over the intact picture"].append(shows_damage(case.intact, elsewhere))
-    print("| widened by | " + " | ".join(map(str, GROWTHS)) + " |")
-    print("| --- " * (len(GROWTHS) + 1) + "|")
+    print("| widened by | " + " | ".join(map(str, GROWTHS)) + " | as by `auto` |")
+    print("| --- " * (len(GROWTHS) + 2) + "|")
     for name, rows in values.items():
         print(f"| {name} | " + " | ".join(f"{v:.2f}" for v in np.mean(rows, axis=0)) + " |")
     for name, answers in told.items():

@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Hole, Pixels, rounded
-from aleph.damage.auto import FOUND_RIM
+from aleph.damage.auto import with_rim
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
 from aleph.evaluation.classical import classical_fill
-from aleph.masks.read import widened
 from aleph.models.model import DamageModel
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
 from aleph.training.samples.damaged import DAMAGE, Damaged, Damager, levels_apart
@@ -102,7 +101,7 @@ def row(name: str, made: Sequence[Case], holes: Sequence[Hole]) -> str:
     counts, off, wrongly = Counts(), [], []
     for case, hole in zip(made, holes, strict=True):
         counts.add(hole, case.sample.label)
-        fill = classical_fill("telea", case.sample.image, widened(hole, FOUND_RIM))
+        fill = classical_fill("telea", case.sample.image, with_rim(hole))
         off.append(share_off(fill, case.before))
         if not case.sample.kinds:
             wrongly.append(float(hole.mean()))

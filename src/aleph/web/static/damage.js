@@ -6,7 +6,18 @@ import { widened } from "./widen.js";
 const LOOKING = "Looking for damage…";
 const FOUND = "Selected what looks damaged. Move the slider for more or less of it; correct it by brush and eraser.";
 const NOT_FOUND = "No damage was found. Move the slider to the right, or paint over it.";
-const RIM = 2; // pixels by which what was found is widened, as by `--mask auto`
+const RIM = 2; // pixels by which thin damage that was found is widened, as by `--mask auto`
+const WIDE_RIM = 4; // and wide damage,
+const LARGE = 320; // in pictures whose shorter side has so many pixels or more
+
+/** Widen what was found; the twin of `with_rim` in aleph/damage/auto.py. */
+function withRim(found, { width, height }) {
+  const rim = widened(found, width, height, RIM);
+  if (Math.min(width, height) < LARGE) return rim;
+  const intact = widened(found.map((value) => 1 - value), width, height, WIDE_RIM);
+  const wide = widened(intact.map((value) => 1 - value), width, height, 2 * WIDE_RIM);
+  return rim.map((value, i) => value | wide[i]);
+}
 
 export class DamageFinder {
   running = null; // an AbortController, with the picture that is looked at
@@ -78,7 +89,7 @@ export class DamageFinder {
     const { likely } = this.found;
     this.count = likely.reduce((sum, value) => sum + (value >= least), 0);
     const { mask, base } = editor;
-    const marked = widened(likely.map((value) => Number(value >= least)), base.width, base.height, RIM);
+    const marked = withRim(likely.map((value) => Number(value >= least)), base);
     this.change = editor.noteMask(mask.replace(mask.with(marked)));
   }
 }
