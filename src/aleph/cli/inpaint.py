@@ -74,8 +74,8 @@ InvertMask = Annotated[bool, typer.Option("--invert-mask", help="What the mask m
 Grow = Annotated[
     int | None,
     typer.Option(
-        help="Pixels by which the hole is widened (2 for --mask auto, 4 for --mask-color in a "
-        "JPEG)."
+        help="Pixels by which the hole is widened (2 for --mask auto, 4 where it is wide; 4 for "
+        "--mask-color in a JPEG)."
     ),
 ]
 Sensitivity = Annotated[

@@ -77,7 +77,8 @@ class Mask:
         tolerance: Largest difference from `color` in any channel, 0 to 255.
         invert: Whether the marked pixels are the known ones.
         grow: Pixels of the photo by which the hole is widened on all sides; by default 0, but 4
-            for a colour painted on a lossy picture, and 2 for damage that is found.
+            for a colour painted on a lossy picture, and 2 for damage that is found (4 where it is
+            wide, `aleph.damage.auto.with_rim`).
         sensitivity: How readily damage is found, from 0 to 1 (`aleph.find_damage`).
 
     Raises:
