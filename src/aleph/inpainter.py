@@ -388,12 +388,11 @@ class Inpainter:
     ) -> SearchResult:
         config, device, settings = self.model.config, self.model.device, order.settings
         frames = [chosen.frame for _, chosen in rows]
-        holes = [frame.hole for frame in frames]
         weights = [
             context_weight(frame.near, settings.search.weighting, frame.beyond) for frame in frames
         ]
         target = to_tensor(np.stack([frame.pixels for frame in frames])).to(device)
-        hole = torch.from_numpy(np.stack(holes)[:, None]).to(device)
+        hole = torch.from_numpy(np.stack([frame.hole for frame in frames])[:, None]).to(device)
         seeds = [job.seed + job.chosen.index(chosen) for job, chosen in rows]
         tones = self._tones(frames) if settings.search.tones else None
         seen = tones.seen(target) if tones else target
@@ -415,16 +414,29 @@ class Inpainter:
         )
         if turned:
             found = found.with_mirror_image()
-        symmetric = settings.search.symmetry and config.mirrored
-        if settings.search.adaptation_steps == 0 and not symmetric:
+        return self._with_detail(found, target, weight, frames, order, tones)
+
+    def _with_detail(
+        self,
+        found: SearchResult,
+        target: Tensor,
+        weight: Tensor,
+        frames: Sequence[Frame],
+        order: _Order,
+        tones: ToneMap | None,
+    ) -> SearchResult:
+        """Give the best fills what their codes cannot express: by adaptation, and by symmetry."""
+        settings, holes = order.settings.search, [frame.hole for frame in frames]
+        symmetric = settings.symmetry and self.model.config.mirrored
+        if settings.adaptation_steps == 0 and not symmetric:
             return found
         best = lowest_first(found.losses["total"])[:, : order.candidates]
         row = torch.arange(len(best), device=best.device)[:, None]
         fills = found.adapted[row, best]
-        if settings.search.adaptation_steps > 0:
+        if settings.adaptation_steps > 0:
             images = adapt(
                 self.model.generate, self.model.adaptable, target, weight, found.z[row, best],
-                settings.search, tones, order.on_adapt,
+                settings, tones, order.on_adapt,
             )  # fmt: skip
             fills = fade(fills, images, holes)
         if symmetric:
