@@ -22,6 +22,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 from aleph.arrays import Region  # noqa: E402
 from aleph.damage import tiles  # noqa: E402
 from aleph.damage.auto import with_rim  # noqa: E402
+from aleph.masks.read import widened  # noqa: E402
 from aleph.pictures import cracks, old_print, paper_through, portrait  # noqa: E402
 from aleph.web.app import create_app  # noqa: E402
 from aleph.web.engine import Engine  # noqa: E402
@@ -994,6 +995,24 @@ def test_the_right_button_erases(page: Page) -> None:
     assert 0 < erased.sum() < stroke.sum()
     page.keyboard.press("Control+z")
     assert np.array_equal(hole(page), stroke)
+
+
+WIDENED = """
+    async ([pixels, width, height, distance]) => {
+        const { widened } = await import("/widen.js");
+        return [...widened(Uint8Array.from(pixels), width, height, distance)];
+    }
+"""
+
+
+def test_the_page_widens_like_the_command(page: Page) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        height, width = map(int, rng.integers(1, 40, 2))
+        distance, share = int(rng.integers(0, 12)), (0.0, 0.01, 0.1, 0.6)[number % 4]
+        mask = rng.random((height, width)) < share
+        pixels = page.evaluate(WIDENED, [[*map(int, mask.ravel())], width, height, distance])
+        assert np.array_equal(np.reshape(pixels, mask.shape), widened(mask, distance))
 
 
 def test_the_selection_grows_and_shrinks_by_a_pixel(page: Page) -> None:

@@ -93,7 +93,7 @@ def with_rim(found: Hole) -> Hole:
         found: Boolean (H, W), True = damaged.
     """
     rim = widened(found, _RIM)
-    if min(found.shape) < _LARGE:
+    if min(found.shape) < _LARGE or not found.any():
         return rim
     cores = ~widened(~found, _WIDE_RIM)
     return np.asarray(rim | widened(cores, 2 * _WIDE_RIM))
