@@ -212,7 +212,7 @@ def test_what_frames_show_is_continued_but_the_face_in_it_is_not_copied() -> Non
 def test_thin_damage_is_filled_by_the_refiner_alone() -> None:
     image = stripes(60, 90)
     hole = np.zeros((60, 90), bool)
-    hole[:, 40:45] = True
+    hole[:, 40:48] = True
     fill = filled(image, hole, refine=red)
     assert (fill[hole] == [200, 40, 40]).all()
     assert np.array_equal(fill[~hole], image[~hole])

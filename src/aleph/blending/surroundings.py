@@ -43,7 +43,7 @@ _TONES, _FAR_TONES = 0.5, 8.0
 _FAR_DETAIL, _FAR = 1.1, 3.0
 """Its share in the detail far from known pixels, and how many pixels far is."""
 
-_THIN = 3.0
+_THIN = 4.0
 """Distance from known pixels up to which the refiner alone fills a hole."""
 
 _NEARBY = 16
