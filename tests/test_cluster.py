@@ -20,15 +20,12 @@ pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
 
 from aleph.errors import AlephError
 from aleph.inpainter import Inpainter
-from aleph.web.app import create_app
 from aleph.web.crew import Crew
-from aleph.web.engine import Engine
-from aleph.web.limits import Limits
 from aleph.workers.choose import WorkersWanted
 from aleph.workers.dispatch import Workers, dispatch
 from tasks import doubling, dying, failing, refusing
-from test_web_api import HERE, HOLE, IMAGE, LONG, TestClient, submit, wait_for
-from test_web_workers import SHORT, ended
+from test_web_api import HOLE, IMAGE, LONG, TestClient, submit, wait_for
+from test_web_workers import SHORT, ended, started, visited
 from test_workers import results
 
 
@@ -78,17 +75,12 @@ def test_on_a_cluster_errors_are_those_of_the_task(cluster: object) -> None:
 def actors(tiny_folder: Path, cluster: object) -> Iterator[Crew]:
     """Two actors of a Ray cluster, ready."""
     wanted = WorkersWanted(2, cluster.address)  # type: ignore[attr-defined]
-    made = Crew(Engine("cpu", str(tiny_folder)), wanted)
-    made.start()
-    yield made
-    made.stop()
+    yield from started(tiny_folder, wanted)
 
 
 @pytest.fixture
-def served(actors: Crew, tiny_folder: Path) -> Iterator[TestClient]:
-    web = create_app(actors._engine, limits=Limits(queue=6, abandoned_after=600.0), crew=actors)
-    with TestClient(web.app, base_url=HERE) as client:
-        yield client
+def served(actors: Crew) -> Iterator[TestClient]:
+    yield from visited(actors)
 
 
 def test_an_actor_gives_the_pixels_and_tells_every_step(

@@ -27,20 +27,30 @@ from test_web_api import FILES, HERE, HOLE, IMAGE, LONG, TestClient, submit, wai
 SHORT = {"preset": "fast", "steps": "5", "seed": "3", "candidates": "2"}
 
 
-@pytest.fixture(scope="module")
-def crew(tiny_folder: Path) -> Iterator[Crew]:
-    """Two workers, ready."""
-    made = Crew(Engine("cpu", str(tiny_folder)), WorkersWanted(2))
+def started(folder: Path, wanted: WorkersWanted) -> Iterator[Crew]:
+    """Start a crew, and stop it when it is no longer needed."""
+    made = Crew(Engine("cpu", str(folder)), wanted)
     made.start()
     yield made
     made.stop()
 
 
-@pytest.fixture
-def client(crew: Crew, tiny_folder: Path) -> Iterator[TestClient]:
+def visited(crew: Crew) -> Iterator[TestClient]:
+    """Serve the page with a crew, and visit it."""
     web = create_app(crew._engine, limits=Limits(queue=6, abandoned_after=600.0), crew=crew)
     with TestClient(web.app, base_url=HERE) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def crew(tiny_folder: Path) -> Iterator[Crew]:
+    """Two workers, ready."""
+    yield from started(tiny_folder, WorkersWanted(2))
+
+
+@pytest.fixture
+def client(crew: Crew) -> Iterator[TestClient]:
+    yield from visited(crew)
 
 
 def kill(crew: Crew, killed: set[int]) -> None:

@@ -1,7 +1,7 @@
 // Finds damage: what is damaged more likely than the slider says is selected.
 
 import * as api from "./api.js";
-import { widened } from "./widen.js";
+import { narrowed, widened } from "./widen.js";
 
 const LOOKING = "Looking for damage…";
 const FOUND = "Selected what looks damaged. Move the slider for more or less of it; correct it by brush and eraser.";
@@ -14,8 +14,8 @@ const LARGE = 320; // in pictures whose shorter side has so many pixels or more
 function withRim(found, { width, height }) {
   const rim = widened(found, width, height, RIM);
   if (Math.min(width, height) < LARGE) return rim;
-  const intact = widened(found.map((value) => 1 - value), width, height, WIDE_RIM);
-  const wide = widened(intact.map((value) => 1 - value), width, height, 2 * WIDE_RIM);
+  const cores = narrowed(found, width, height, WIDE_RIM);
+  const wide = widened(cores, width, height, 2 * WIDE_RIM);
   return rim.map((value, i) => value | wide[i]);
 }
 

@@ -1,6 +1,6 @@
 // The selection, which is the hole to fill: a byte per pixel, and a canvas that is drawn on.
 
-import { widened } from "./widen.js";
+import { narrowed, widened } from "./widen.js";
 
 export const PAINT = "#ff3d71";
 const OPAQUE = new Uint32Array(Uint8Array.of(0xff, 0x3d, 0x71, 0xff).buffer)[0]; // the same, as four bytes
@@ -117,8 +117,7 @@ export class Mask {
 
   /** Narrow it by a number of pixels on all sides, but not where it reaches the border. */
   shrink(pixels) {
-    const known = this.pixels.map((value) => 1 - value);
-    return this.replace(widened(known, this.width, this.height, pixels).map((value) => 1 - value));
+    return this.replace(narrowed(this.pixels, this.width, this.height, pixels));
   }
 
   /** Its pixels on a canvas of another size, moved; what it does not cover is not selected. */

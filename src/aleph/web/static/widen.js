@@ -21,6 +21,12 @@ export function widened(pixels, width, height, distance) {
   return result;
 }
 
+/** Narrows it by a distance, but not where it reaches the border. */
+export function narrowed(pixels, width, height, distance) {
+  const rest = pixels.map((value) => 1 - value);
+  return widened(rest, width, height, distance).map((value) => 1 - value);
+}
+
 /** How far the nearest selected pixel of the same column is, `far` at most. */
 function inColumns(pixels, width, height, far) {
   const away = new Uint16Array(pixels.length);
