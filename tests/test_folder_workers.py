@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from aleph.manifest import Entry, Manifest
 from aleph.masks.read import Mask
 from aleph.names import NameIndex
 from aleph.pretrained import Pretrained
-from aleph.storage import LocalFolder, open_folder
+from aleph.storage import LocalFolder, Store, open_folder
 from aleph.workers.choose import WorkersWanted
 from helpers import files_below, noise, some_hole, write_mask
 
@@ -298,6 +299,27 @@ def test_names_are_found_by_their_keys() -> None:
     assert index.names("b") == ["b\udcff.png"]
     assert index.names("c") == []
     assert [index.claim("d", name) for name in ("1", "2")] == ["1", "1"]
+
+
+@pytest.mark.parametrize("kind", ["names", "manifest", "manifest of a store"])
+def test_what_one_thread_opened_another_may_collect(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python collects wherever it happens to run: a library's thread may be the one."""
+    opened: dict[str, Callable[[], object]] = {
+        "names": NameIndex,
+        "manifest": lambda: Manifest(LocalFolder(tmp_path / "out")),
+        "manifest of a store": lambda: Manifest(Store("memory://collected/out")),
+    }
+    if kind == "manifest of a store":
+        pytest.importorskip("fsspec")
+    ignored: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda seen: ignored.append(str(seen.exc_value)))
+    owners = [opened[kind]()]
+    thread = threading.Thread(target=owners.clear)
+    thread.start()
+    thread.join()
+    assert owners == [] and ignored == []
 
 
 def test_a_manifest_of_many_photos_finds_each(tmp_path: Path) -> None:

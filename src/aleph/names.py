@@ -7,8 +7,12 @@ import weakref
 
 
 def temporary_database(table: str) -> sqlite3.Connection:
-    """Return a database with one table, in a temporary file that SQLite removes by itself."""
-    database = sqlite3.connect("", isolation_level=None)
+    """Return a database with one table, in a temporary file that SQLite removes by itself.
+
+    One thread at a time may use it, and any may close it.
+    """
+    # Whatever owns it is collected in the thread that happens to run then, and closes it there.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-16384"):
         database.execute(f"PRAGMA {setting}")
     database.execute(f"CREATE TABLE {table} WITHOUT ROWID")
