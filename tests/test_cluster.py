@@ -34,6 +34,8 @@ def cluster() -> Iterator[object]:
     """Two nodes of one core each on this machine, made by Ray's own simulator."""
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
+    # Ray leaves the processors to others, here to the tests that run beside these.
+    patch.setenv("RAY_worker_niceness", "0")
     import ray
     from ray.cluster_utils import Cluster
 

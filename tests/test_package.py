@@ -182,3 +182,21 @@ def test_threads_that_wait_leave_the_processors_to_others(
         [sys.executable, "-c", code], env={**kept, **given}, capture_output=True, text=True
     )
     assert done.stdout.split() == [spins, "False"], done.stderr
+
+
+_FILLS = """
+import sys, numpy as np, aleph
+photo = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+aleph.find_damage(photo)
+few = {"balanced": {"steps": 1, "adaptation_steps": 1}, "yeh2017": {"steps": 1, "starts": 1}}
+for preset, overrides in few.items():
+    model = "faces-dcgan-64" if preset == "yeh2017" else "faces-64"
+    aleph.inpaint(photo, "center", model=model, preset=preset, **overrides)
+print([name for name in ("torch._dynamo", "sympy", "networkx") if name in sys.modules])
+"""
+
+
+def test_a_fill_does_not_wait_for_the_compiler_of_torch() -> None:
+    """It takes more time to import than a fill takes, and nothing here compiles."""
+    done = subprocess.run([sys.executable, "-c", _FILLS], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr

@@ -3,9 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aleph.models.networks import build_networks
+from aleph.search.adam import Adam
 from aleph.search.config import SearchConfig
 from aleph.search.latent import SearchResult, SearchStep, latent_search, learning_rate_at
 from aleph.search.starts import encode_views, random_starts
@@ -347,6 +350,31 @@ def test_random_starts_follow_the_prior() -> None:
     assert uniform.std().item() == pytest.approx(3**-0.5, abs=0.02)
     assert normal.std().item() == pytest.approx(1.0, abs=0.03)
     assert normal.abs().max() > 2.5
+
+
+def test_the_first_step_of_adam_has_the_size_that_is_asked_for() -> None:
+    """m / (1 − β₁) is g and v / (1 − β₂) is g², so the first step is α · g / (|g| + ε)."""
+    values = torch.tensor([1.0, 1.0, 1.0])
+    Adam(values).step(torch.tensor([4.0, -0.25, 0.0]), 0.5)
+    assert values.tolist() == pytest.approx([0.5, 1.5, 1.0])
+
+
+@given(st.integers(0, 2**31), st.integers(1, 30), st.sampled_from([(3,), (2, 5), (1, 64)]))
+def test_steps_are_those_of_adam_as_torch_has_it(
+    seed: int, steps: int, shape: tuple[int, ...]
+) -> None:
+    drawn = torch.Generator().manual_seed(seed)
+    ours = torch.randn(shape, generator=drawn).requires_grad_(True)
+    theirs = ours.detach().clone().requires_grad_(True)
+    adam, reference = Adam(ours), torch.optim.Adam([theirs])
+    for step in range(steps):
+        scale = 10.0 ** torch.randn((), generator=drawn)
+        gradient = scale * torch.randn(shape, generator=drawn) * (step % 5 > 0)
+        size = 0.1 / (1 + step)
+        adam.step(gradient, size)
+        theirs.grad, reference.param_groups[0]["lr"] = gradient, size
+        reference.step()
+        assert torch.equal(ours, theirs)
 
 
 def test_the_step_size_falls_as_half_a_cosine() -> None:

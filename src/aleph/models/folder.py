@@ -120,12 +120,11 @@ def load_networks(folder: Path) -> tuple[ModelConfig, dict[str, nn.Module]]:
     """
     import torch
 
-    from aleph.models.networks import build_networks
+    from aleph.models.networks import shape_networks
 
     config = read_config(folder)
     weights = _read_weights(folder / WEIGHTS)
-    with torch.device("meta"):
-        networks = build_networks(config)
+    networks = shape_networks(config)
     expected = {f"{r}.{k}": v for r, n in networks.items() for k, v in n.state_dict().items()}
     for key in _NEWER & (expected.keys() - weights.keys()):
         weights[key] = torch.zeros(expected[key].shape)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from aleph.arrays import Floats, Hole
+from aleph.search.adam import Adam
 from aleph.search.config import SearchConfig
 from aleph.search.losses import context_loss
 from aleph.search.tone import ToneMap
@@ -74,7 +75,7 @@ def adapt(
     known = torch.where(weight > 0, target, torch.zeros_like(target))
     known, weight = (value.repeat_interleave(z.shape[1], 0) for value in (known, weight))
     learned = torch.zeros(len(codes), offsets, device=z.device, requires_grad=True)
-    adam = torch.optim.Adam([learned], config.adaptation_rate)
+    adam = Adam(learned)
     steps = config.adaptation_steps
 
     def generated() -> tuple[Tensor, Tensor]:
@@ -89,9 +90,8 @@ def adapt(
         images, losses = generated()
         first = first or (images.detach(), losses.detach())
         (gradient,) = torch.autograd.grad(losses.sum(), learned)
-        learned.grad = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-        adam.param_groups[0]["lr"] = adaptation_rate_at(step, config)
-        adam.step()
+        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
+        adam.step(gradient, adaptation_rate_at(step, config))
     with torch.no_grad():
         images, losses = generated()
     if first:

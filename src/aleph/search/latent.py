@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aleph.search.adam import Adam
 from aleph.search.config import SearchConfig
 from aleph.search.losses import context_loss, latent_loss, prior_loss
 from aleph.search.starts import Anchor
@@ -138,7 +139,7 @@ def latent_search(
         turned,
     )  # fmt: skip
     z = start.detach().flatten(0, 1).clone().requires_grad_(True)
-    adam = torch.optim.Adam([z], config.learning_rate)
+    adam = Adam(z)
     best = _Best(len(z))
     rows: list[dict[str, Tensor]] = []
     for step in range(config.steps + 1):
@@ -152,9 +153,8 @@ def latent_search(
         if last:
             break
         (gradient,) = torch.autograd.grad(losses["total"].sum(), z)
-        z.grad = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-        adam.param_groups[0]["lr"] = learning_rate_at(step, config)
-        adam.step()
+        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
+        adam.step(gradient, learning_rate_at(step, config))
         if bounded and config.clip:
             with torch.no_grad():
                 z.clamp_(-1.0, 1.0)

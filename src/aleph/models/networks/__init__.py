@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from aleph.models.config import ModelConfig
 from aleph.models.networks.amortised import Discriminator, Encoder, StyleGenerator
@@ -54,6 +57,9 @@ _BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
 }
 
 
+_IN_PLACE = {nn.init.normal_, Tensor.normal_, Tensor.mul_, Tensor.div_}
+
+
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     """Build the networks of a model, by role.
 
@@ -64,3 +70,29 @@ def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     Weights are drawn from torch's global generator.
     """
     return _BUILDERS[config.kind](config)
+
+
+def shape_networks(config: ModelConfig) -> dict[str, nn.Module]:
+    """Build the networks of a model without weights, as `build_networks` does: on `meta`."""
+    with torch.device("meta"), _Undrawn():
+        return build_networks(config)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves tensors as they are where they would be drawn, or scaled in place.
+
+    On `meta` nothing would come of it, but torch imports its compiler for it, which takes longer
+    than all else that loading a model does.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the function returns
+        named = kwargs or {}
+        if func in _IN_PLACE:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)

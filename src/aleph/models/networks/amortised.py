@@ -45,7 +45,8 @@ class ModulatedConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, latent_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) / math.sqrt(inputs * 9))
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        nn.init.normal_(self.weight).data.div_(math.sqrt(inputs * 9))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style = nn.Linear(latent_dim, inputs)
         nn.init.normal_(self.style.weight, 0.0, 0.5 / math.sqrt(latent_dim))
@@ -207,7 +208,7 @@ class Tower(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, _SLOPE, nonlinearity="leaky_relu")
                 # `_activate` has the gain already.
-                module.weight.data /= _GAIN
+                module.weight.data.div_(_GAIN)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 

@@ -39,7 +39,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = _conv(channels, channels)
         self.second = _conv(channels, channels, dilation)
-        self.second.weight.data *= 0.2
+        self.second.weight.data.mul_(0.2)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.first(functional.leaky_relu(x, _SLOPE))
