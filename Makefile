@@ -7,12 +7,12 @@ STAMP := $(VENV)/.installed
 
 install: $(STAMP)
 
-# Not compiled: Python does that to a module when it is first imported, and most never are.
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "aleph needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # pip does it on a single core
 	touch $(STAMP)
 
 demo: install
@@ -20,7 +20,7 @@ demo: install
 
 # More processes than the two cores that are meant: many tests wait for processes of their own.
 test: install
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check src tests benchmarks website plugins
