@@ -29,16 +29,13 @@ settings.load_profile("aleph")
 
 RunCli = Callable[..., Outcome]
 
-LONGEST = [
-    f"test_{name}"
-    for name in "web_page training notebooks cli cluster web_schema onnx golden".split()
-]
+LONGEST = ["web_page", "training", "notebooks", "cli", "cluster", "web_schema", "onnx", "golden"]
 """Files of tests that take a minute or more of a core."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files: processes that share the files end at about the same time."""
-    place = {name: number for number, name in enumerate(LONGEST)}
+    place = {f"test_{name}": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
