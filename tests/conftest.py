@@ -29,7 +29,7 @@ settings.load_profile("aleph")
 
 RunCli = Callable[..., Outcome]
 
-LONGEST = ["web_page", "training", "notebooks", "cli", "cluster", "web_schema", "onnx", "golden"]
+LONGEST = ["web_page", "training", "notebooks", "cli", "web_schema", "onnx", "golden"]
 """Files of tests that take a minute or more of a core."""
 
 

@@ -34,13 +34,11 @@ def cluster() -> Iterator[object]:
     """Two nodes of one core each on this machine, made by Ray's own simulator."""
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
-    # Ray leaves the processors to others, here to the tests that run beside these.
-    patch.setenv("RAY_worker_niceness", "0")
+    patch.setenv("RAY_worker_niceness", "0")  # it leaves the processors to all else
     import ray
     from ray.cluster_utils import Cluster
 
-    # Nothing but what the tests need: each of its processes starts for seconds, and a node that has
-    # not started after half a minute is given up.
+    # Nothing but what the tests need: each of its processes starts for seconds.
     spared = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **spared})
     made.add_node(num_cpus=1)
