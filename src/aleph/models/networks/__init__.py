@@ -57,7 +57,8 @@ _BUILDERS: dict[str, Callable[[ModelConfig], dict[str, nn.Module]]] = {
 }
 
 
-_IN_PLACE = {nn.init.normal_, Tensor.normal_, Tensor.mul_, Tensor.div_}
+_DRAWING = {nn.init.normal_, Tensor.normal_, Tensor.mul_, Tensor.div_}
+"""What draws weights, or scales those that were drawn."""
 
 
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
@@ -93,6 +94,6 @@ class _Undrawn(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - whatever the function returns
         named = kwargs or {}
-        if func in _IN_PLACE:
+        if func in _DRAWING:
             return args[0] if args else named["tensor"]
         return func(*args, **named)
