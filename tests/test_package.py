@@ -197,6 +197,6 @@ print([name for name in ("torch._dynamo", "sympy", "networkx") if name in sys.mo
 
 
 def test_a_fill_does_not_wait_for_the_compiler_of_torch() -> None:
-    """It takes more time to import than a fill takes, and nothing here compiles."""
+    """It takes more than a second to import, and nothing here compiles."""
     done = subprocess.run([sys.executable, "-c", _FILLS], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr

@@ -11,8 +11,8 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 class Adam:
     """Adam on one tensor (algorithm 1 of the paper), with a step size that may change.
 
-    The steps are those of `torch.optim.Adam`, bit for bit. That one imports torch's compiler, which
-    takes longer than to fill a photo.
+    The steps are those of `torch.optim.Adam`, which imports torch's compiler when it is made: that
+    takes more than a second.
 
     Args:
         values: What is changed, in place; float, of any shape.
