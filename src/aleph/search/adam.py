@@ -29,9 +29,11 @@ class Adam:
         """Take one step.
 
         Args:
-            gradient: Of the loss with respect to the values, of their shape.
+            gradient: Of the loss with respect to the values, of their shape; what is NaN or
+                infinite in it counts as 0.
             size: α of the paper.
         """
+        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         self.steps += 1
         self.mean.lerp_(gradient, 1 - _BETA1)
         self.square.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)

@@ -90,7 +90,6 @@ def adapt(
         images, losses = generated()
         first = first or (images.detach(), losses.detach())
         (gradient,) = torch.autograd.grad(losses.sum(), learned)
-        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         adam.step(gradient, adaptation_rate_at(step, config))
     with torch.no_grad():
         images, losses = generated()

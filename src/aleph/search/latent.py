@@ -153,7 +153,6 @@ def latent_search(
         if last:
             break
         (gradient,) = torch.autograd.grad(losses["total"].sum(), z)
-        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         adam.step(gradient, learning_rate_at(step, config))
         if bounded and config.clip:
             with torch.no_grad():
