@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from aleph.photo.jxl import jxl_size
 from aleph.photo.limits import Limits, free_memory
 from aleph.photo.opening import decoding
 from aleph.photo.photo import decode_photo, read_photo
+from aleph.photo.pixels import centre_square
 from helpers import noise
 
 
@@ -122,6 +124,37 @@ def test_a_scan_that_pil_takes_for_an_attack_is_read() -> None:
         assert Image.MAX_IMAGE_PIXELS == 1000  # as the program that uses aleph has set it
     finally:
         Image.MAX_IMAGE_PIXELS = before
+
+
+class OpenedBetween:
+    """A size of 20 × 20; while PIL reads it, another thread begins (or ends) to open a picture."""
+
+    def __init__(self, begins_or_ends: Callable[[], object]) -> None:
+        self.begins_or_ends = begins_or_ends
+
+    def __getitem__(self, axis: int) -> int:
+        if axis == 0:
+            self.begins_or_ends()
+        return 20
+
+
+@pytest.mark.parametrize("limit", [1000, None])
+def test_a_thread_that_cuts_pictures_does_not_stumble_over_the_limit(
+    limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    opening = listening()
+    # What `crop` calls.
+    for happens in (opening.__enter__, lambda: opening.__exit__(None, None, None)):
+        Image._decompression_bomb_check(OpenedBetween(happens))  # type: ignore[arg-type]
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_the_centre_of_a_picture_that_pil_takes_for_an_attack_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert centre_square(Image.new("RGB", (60, 50)), 8).shape == (8, 8, 3)
 
 
 def test_what_the_memory_does_not_hold_is_refused_before_it_is_tried(

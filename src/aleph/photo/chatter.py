@@ -68,8 +68,10 @@ def _enter() -> None:
         warnings.filterwarnings("always", module=_DECODERS)
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         _route(warnings.showwarning)
-        stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-        Image.MAX_IMAGE_PIXELS = None
+        if Image.MAX_IMAGE_PIXELS is not None:
+            stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+            # Not None: another thread may be between PIL's test for None and its multiplication.
+            Image.MAX_IMAGE_PIXELS = sys.maxsize
         _entered.append(stack)
 
 

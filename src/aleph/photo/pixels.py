@@ -83,10 +83,12 @@ def centre_square(picture: Image.Image, resolution: int) -> Pixels:
     width, height = picture.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    square = picture.convert("RGB").crop((left, top, left + side, top + side))
-    if side != resolution:
-        square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    return np.array(square)
+    # Cut as an array: PIL's `crop` refuses squares of more pixels than its own limit.
+    square = np.asarray(picture.convert("RGB"))[top : top + side, left : left + side]
+    if side == resolution:
+        return square.copy()
+    scaled = Image.fromarray(square).resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return np.array(scaled)
 
 
 def _holds_colours(format_name: str) -> bool:
