@@ -5,9 +5,11 @@ All tests that need a cluster are here, so that it is started once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +30,23 @@ from test_web_api import HOLE, IMAGE, LONG, TestClient, submit, wait_for
 from test_web_workers import SHORT, ended, started, visited
 from test_workers import results
 
+_NODE_SECONDS = 180
+"""Seconds that a node may take to start on a busy machine."""
+
+
+def patient(get_node: Callable[..., object]) -> Callable[..., object]:
+    """Wait for a node of Ray's that has just been started; Ray gives it up after half a minute."""
+
+    def get(*which: object) -> object:
+        latest = time.monotonic() + _NODE_SECONDS
+        while time.monotonic() < latest:
+            with contextlib.suppress(RuntimeError):  # it is not there yet
+                return get_node(*which)
+            time.sleep(0.1)
+        return get_node(*which)
+
+    return get
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[object]:
@@ -36,8 +55,10 @@ def cluster() -> Iterator[object]:
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the nodes
     patch.setenv("RAY_worker_niceness", "0")  # it leaves the processors to all else
     import ray
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
+    patch.setattr(services, "get_node", patient(services.get_node))
     # Nothing but what the tests need: each of its processes starts for seconds.
     spared = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **spared})
