@@ -1,5 +1,7 @@
 """The figures of docs/photos.md: a portrait with four kinds of damage, and a group photograph.
 
+With them the animation of docs/mend.md: the search for the scratched face of the portrait.
+
     python -m benchmarks photographs --out docs/images
 
 Both are made of pictures that scikit-image ships: NASA's portrait of Eileen Collins (public domain)
@@ -97,6 +99,15 @@ def draw_portrait(inpainter: Inpainter, out: Path, given: bool) -> list[Inpainti
     return results
 
 
+def draw_search(inpainter: Inpainter, out: Path) -> None:
+    """Write the search for the face of the portrait, scratched, as an animation."""
+    half = IN_PORTRAIT.side
+    top, left = (round(max(0, middle - half)) for middle in (IN_PORTRAIT.y, IN_PORTRAIT.x))
+    around = np.s_[top : top + round(2 * half), left : left + round(2 * half)]
+    result = inpainter(portrait()[around], damages()["a thin scratch"][around])
+    result.animate(out / "search.gif")
+
+
 def draw_group(inpainter: Inpainter, out: Path, given: bool) -> Inpainting:
     """Write the group photograph, and its damaged faces closely."""
     image, hole = group(), group_damage()
@@ -118,6 +129,7 @@ def main() -> None:
     inpainter = Inpainter.from_pretrained(options.model)
     results = draw_portrait(inpainter, options.out, options.given_eyes)
     results.append(draw_group(inpainter, options.out, options.given_eyes))
+    draw_search(inpainter, options.out)
     for name, result in zip([*damages(), "group"], results, strict=True):
         report = result.report()
         frames = [
