@@ -135,6 +135,16 @@ def test_known_pixels_come_back_bit_for_bit_at_every_size(refined: Inpainter, si
     assert not np.array_equal(result.image, result.blended("matern"))
 
 
+def test_a_result_that_was_without_its_model_is_blended_as_it_was_filled(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "mirrored", dataclasses.replace(REFINED, mirrored=True))
+    inpainter = Inpainter.from_pretrained(folder, device="cpu", precision="fp32")
+    result = inpainter(noise(16, 16), some_hole(16, 16), frame="whole", grain=False)
+    assert result.settings.search.mirror
+    model = inpainter.model.refine, inpainter.refine_outside
+    for one in (result, result.without_model().with_model(*model)):
+        assert np.array_equal(one.blended("refined"), result.image)
+
+
 def test_a_hole_is_refined_from_coarse_to_fine_and_in_windows_of_bounded_size() -> None:
     hole = np.zeros((700, 1500), bool)
     hole[40:660, 30:1490] = True

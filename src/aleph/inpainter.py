@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.compose import Outside, compose
-from aleph.blending.refine import Refine, of_both_views
+from aleph.blending.refine import Refine, filling
 from aleph.blending.surroundings import OnPiece
 from aleph.blending.texture import texture_available
 from aleph.config import Arithmetic, OutsideFill
@@ -282,15 +282,6 @@ class Inpainter:
             self._find = load_finder(self.model.config.detector, str(self.model.device))
         return self._find
 
-    def _refine(self, order: _Order) -> Refine | None:
-        """Return the model's refiner, if it has one."""
-        if self.model.refiner is None:
-            return None
-        config = self.model.config
-        if order.settings.search.mirror and config.mirrored:
-            return of_both_views(self.model.refine, config.resolution)
-        return self.model.refine
-
     @cached_property
     def _surroundings(self) -> SurroundingsModel:
         """The refiner of what no frame covers, which is the same for every model."""
@@ -339,13 +330,15 @@ class Inpainter:
         count = min([order.candidates, *(len(found.best(row)) for row in kept)]) if kept else 1
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
-        outside, refine = job.outside(order, judged, self.refine_outside), self._refine(order)
+        outside = job.outside(order, judged, self.refine_outside)
+        refine = self.model.refine if self.model.refiner else None
+        both_views = order.settings.search.mirror and self.model.config.mirrored
         images = compose(
             job.photo.pixels,
             job.hole,
             [chosen.frame for chosen in used],
             [fill.adapted for fill in fills],
-            order.settings.blending, refine=refine,
+            order.settings.blending, refine=filling(refine, size, both_views),
             grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
         )  # fmt: skip
         return Inpainting(
@@ -375,6 +368,7 @@ class Inpainter:
             _curve=job.curve,
             _outside=outside,
             _refine=refine,
+            _both_views=both_views,
             _adapted=[list(fill.adapted) for fill in fills],
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Pixels, rounded
 from aleph.blending.compose import Outside, Shares, compose, filled_shares
-from aleph.blending.refine import Refine
+from aleph.blending.refine import Refine, filling
 from aleph.config import Blending, check_choice, check_whole
 from aleph.errors import InputError
 from aleph.files import replacing
@@ -102,6 +102,7 @@ class Inpainting:
     _curve: ToneCurve | None = field(repr=False)
     _outside: Outside = field(repr=False)
     _refine: Refine | None = field(repr=False)
+    _both_views: bool = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
     _adapted: list[list[Floats]] = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
@@ -132,11 +133,17 @@ class Inpainting:
     def frames(self) -> list[Pixels]:
         """The fill at the recorded steps of the search, uint8 (h, w, 3) each; perhaps none.
 
+        They are refined from one view, for half the time, where the result is from both.
         Of a photo larger than 512 pixels the part around its frames is shown, at that size at most.
         """
         if self._recorded is None:
             return []
         return self._composed([recorded.astype(np.float32) for recorded in self._recorded])
+
+    @property
+    def _resolution(self) -> int:
+        """Side of the model's frame in its own pixels."""
+        return int(self.candidates[0].generated.shape[1])
 
     @cached_property
     def _view(self) -> View:
@@ -164,7 +171,7 @@ class Inpainting:
             [chosen.frame for chosen in self.frames_used],
             [self._adapted[candidate]],
             blending,
-            refine=self._refine,
+            refine=filling(self._refine, self._resolution, self._both_views),
             grain=False,
             curve=self._curve,
             outside=replace(self._outside, filled=self.image, on_piece=None),
@@ -190,7 +197,7 @@ class Inpainting:
         return replace(self, _refine=self._refine and refine, _outside=outside)
 
     def _composed(self, generated: Sequence[Sequence[Floats]]) -> list[Pixels]:
-        """Compose fills as the view shows them."""
+        """Compose fills as the view shows them, refined from one view."""
         view, outside = self._view, self._outside
         unseen = None if outside.unseen is None else view.hole(outside.unseen)
         return compose(

@@ -61,6 +61,17 @@ def with_detail(picture: Floats, factor: float, pixel: float) -> Floats:
     return np.asarray(picture + np.float32(factor - 1.0) * finest, np.float32)
 
 
+def filling(refine: Refine | None, resolution: int, both_views: bool) -> Refine | None:
+    """Return what a hole is filled with: a refiner, of both views if so wanted, or None.
+
+    Args:
+        refine: The model's refiner, if it has one.
+        resolution: As of `of_both_views`.
+        both_views: Whether picture and mirror image are both filled.
+    """
+    return of_both_views(refine, resolution) if refine and both_views else refine
+
+
 def of_both_views(refine: Refine, resolution: int) -> Refine:
     """Return a refiner whose fill is the mean of the picture's and of its mirror image's.
 
