@@ -124,6 +124,23 @@ def test_a_frame_is_found_whatever_its_size_and_tilt(truth: Placement) -> None:
     assert found.score == pytest.approx(1.0)
 
 
+class LateFinder(BarFinder):
+    """Is sure of a bar only when it sees it closely."""
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        scores, frames = super().__call__(image)
+        return (scores if len(image) > 1 else 0.21 * scores), frames
+
+
+def test_a_frame_that_is_sure_only_when_seen_closely_is_found() -> None:
+    truth = Placement(300, 200, 64)
+    photo, hole = with_bar((400, 500), truth), dot((400, 500), 300, 225)
+    [found] = find_frames(LateFinder(), photo, hole, threshold=0.67)
+    assert_near(found.placement, truth)
+    assert found.score == pytest.approx(0.21**0.25)
+    assert find_frames(LateFinder(), photo, hole, threshold=0.68) == []
+
+
 @pytest.mark.parametrize("angle", [90, -80, 110])
 def test_a_frame_that_lies_is_found_lying(angle: float) -> None:
     truth = Placement(300, 200, 97, angle)

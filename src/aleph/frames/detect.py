@@ -124,11 +124,10 @@ def find_frames(
     score = upright[0].score if upright else 0.0
     if score >= _CERTAIN:
         return upright
-    turned = [_find_turned(detect, image, hole, turns) for turns in (1, 3, 2)]
-    best = max(turned, key=lambda found: found[0].score if found else 0.0)
-    if best and best[0].score >= max(_CERTAIN_TURNED, score + _LEAD):
-        return [one for one in best if one.score >= threshold]
-    return upright
+    least = max(_CERTAIN_TURNED, score + _LEAD)
+    lying = {turns: _find_turned(detect, image, hole, turns, least) for turns in (1, 3, 2)}
+    best = max(lying, key=lambda turns: lying[turns][0].score if lying[turns] else 0.0)
+    return _find_turned(detect, image, hole, best, threshold) if lying[best] else upright
 
 
 def _find_upright(detect: Detect, image: Pixels, hole: Hole, threshold: float) -> list[Detection]:
@@ -139,12 +138,16 @@ def _find_upright(detect: Detect, image: Pixels, hole: Hole, threshold: float) -
         for region in _regions(hole, side, _TILE / detect.resolution * side):
             candidates += _detect_at_level(detect, pyramid, region, side)
     found = _distinct(candidates)[:_MOST_CANDIDATES]
-    for _ in range(_ROUNDS):
-        found = _distinct(_refine(detect, pyramid, found))
+    for rounds in range(_ROUNDS, 0, -1):
+        # Each round gives at most the root of the score, so the others cannot reach the threshold.
+        hopeful = [one for one in found if one.score >= threshold ** (2**rounds)]
+        found = _distinct(_refine(detect, pyramid, hopeful))
     return [f for f in found if f.score >= threshold and _credible(f.placement, hole)]
 
 
-def _find_turned(detect: Detect, image: Pixels, hole: Hole, turns: int) -> list[Detection]:
+def _find_turned(
+    detect: Detect, image: Pixels, hole: Hole, turns: int, threshold: float
+) -> list[Detection]:
     """Find the frames of a photo that lies on its side or its head, as they lie in it.
 
     Args:
@@ -152,8 +155,9 @@ def _find_turned(detect: Detect, image: Pixels, hole: Hole, turns: int) -> list[
         image: uint8 (H, W, 3).
         hole: Boolean (H, W).
         turns: Quarter turns counter-clockwise after which the frames would be upright.
+        threshold: Score from which a frame is reported.
     """
-    found = _find_upright(detect, np.rot90(image, turns), np.rot90(hole, turns), THRESHOLD)
+    found = _find_upright(detect, np.rot90(image, turns), np.rot90(hole, turns), threshold)
     for turn in reversed(range(turns)):
         width = hole.shape[1 - turn % 2]  # before this turn
         found = [replace(one, placement=_turned_back(one.placement, width)) for one in found]
