@@ -17,8 +17,8 @@ $(STAMP): pyproject.toml
 demo: install
 	$(BIN)/aleph demo --out demo
 
-# The cluster's tests come first, by themselves: Ray gives up a node that has not started after half
-# a minute. The others wait for processes of their own now and then, so they are more than the cores.
+# The cluster's tests come first, by themselves: beside others its processes take minutes to start.
+# The others wait for processes of their own now and then, so they are more than the cores.
 test: install
 	$(BIN)/python -m pytest tests/test_cluster.py
 	$(BIN)/python -m pytest --ignore tests/test_cluster.py \

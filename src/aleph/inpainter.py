@@ -331,7 +331,7 @@ class Inpainter:
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
         outside = job.outside(order, judged, self.refine_outside)
-        refine = self.model.refine if self.model.refiner else None
+        refine = None if self.model.refiner is None else self.model.refine
         both_views = order.settings.search.mirror and self.model.config.mirrored
         images = compose(
             job.photo.pixels,
