@@ -133,7 +133,7 @@ class Inpainting:
     def frames(self) -> list[Pixels]:
         """The fill at the recorded steps of the search, uint8 (h, w, 3) each; perhaps none.
 
-        They are refined from one view, for half the time, where the result is from both.
+        They are refined from one view, which is faster, where the result is from both.
         Of a photo larger than 512 pixels the part around its frames is shown, at that size at most.
         """
         if self._recorded is None:
