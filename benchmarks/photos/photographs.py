@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from aleph.arrays import Hole, Pixels
+from aleph.arrays import Hole, Pixels, Region
 from aleph.frames.placement import Placement
 from aleph.inpainter import Inpainter
 from aleph.inpainting import Inpainting
@@ -71,11 +71,16 @@ def fill(
     return result
 
 
-def _cut(pictures: Sequence[Pixels], place: Placement, sides: float, side: int) -> list[Pixels]:
-    """Cut the same square around a place out of pictures, scaled to a side."""
+def _around(place: Placement, sides: float) -> Region:
+    """Return the square around a place, of so many sides of its frame."""
     half = round(place.side * sides / 2)
     top, left = (max(0, round(v) - half) for v in (place.y, place.x))
-    squares = [p[top : top + 2 * half, left : left + 2 * half] for p in pictures]
+    return slice(top, top + 2 * half), slice(left, left + 2 * half)
+
+
+def _cut(pictures: Sequence[Pixels], place: Placement, sides: float, side: int) -> list[Pixels]:
+    """Cut the same square around a place out of pictures, scaled to a side."""
+    squares = [p[_around(place, sides)] for p in pictures]
     return [
         cv2.resize(np.array(s), (side, side), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
         for s in squares
@@ -101,10 +106,8 @@ def draw_portrait(inpainter: Inpainter, out: Path, given: bool) -> list[Inpainti
 
 def draw_search(inpainter: Inpainter, out: Path) -> None:
     """Write the search for the face of the portrait, scratched, as an animation."""
-    half = IN_PORTRAIT.side
-    top, left = (round(max(0, middle - half)) for middle in (IN_PORTRAIT.y, IN_PORTRAIT.x))
-    around = np.s_[top : top + round(2 * half), left : left + round(2 * half)]
-    result = inpainter(portrait()[around], damages()["a thin scratch"][around])
+    part = _around(IN_PORTRAIT, 2.0)
+    result = inpainter(portrait()[part], damages()["a thin scratch"][part])
     result.animate(out / "search.gif")
 
 

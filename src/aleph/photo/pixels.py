@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from aleph.arrays import Pixels
 from aleph.errors import InputError, OutputError
 from aleph.files import check_writable, replacing
+from aleph.photo.chatter import listening
 from aleph.photo.formats import INSTALL, PLUGIN_ENDINGS, register_plugins
 from aleph.photo.limits import Limits
 from aleph.photo.opening import decoding, opened, read_file
@@ -83,12 +84,11 @@ def centre_square(picture: Image.Image, resolution: int) -> Pixels:
     width, height = picture.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    # Cut as an array: PIL's `crop` refuses squares of more pixels than its own limit.
-    square = np.asarray(picture.convert("RGB"))[top : top + side, left : left + side]
-    if side == resolution:
-        return square.copy()
-    scaled = Image.fromarray(square).resize((resolution, resolution), Image.Resampling.LANCZOS)
-    return np.array(scaled)
+    with listening():  # PIL's `crop` refuses squares of more pixels than its own limit
+        square = picture.convert("RGB").crop((left, top, left + side, top + side))
+    if side != resolution:
+        square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return np.array(square)
 
 
 def _holds_colours(format_name: str) -> bool:
