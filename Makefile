@@ -2,19 +2,31 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PROGRAM := $(VENV)/.program
+
+# pip compiles on one processor, compileall on all; what it cannot compile is not Python's of today.
+define install_package
+@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+  { echo "aleph needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '$(1)'
+@$(BIN)/python -m compileall -qq -j 0 $(VENV) || true
+endef
 
 .PHONY: install demo test lint audit sbom docs clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
-	  { echo "aleph needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $(STAMP)
+	$(call install_package,.[dev])
+	touch $(STAMP) $(PROGRAM)
 
-demo: install
+# The program without the tools of development: a first fill shall not wait for them.
+$(PROGRAM): pyproject.toml
+	$(call install_package,.)
+	touch $(PROGRAM)
+
+demo: $(PROGRAM)
 	$(BIN)/aleph demo --out demo
 
 # The cluster's tests come first, by themselves: beside others its processes take minutes to start.

@@ -77,6 +77,41 @@ def test_the_finest_detail_of_a_fill_is_made_stronger_by_a_factor() -> None:
     assert np.array_equal(strong[~hole], image[~hole])
 
 
+def with_detail_of(factor: float, folder: Path) -> Inpainter:
+    """An inpainter of random weights that fills both views, and the detail that it gives them."""
+    config = dataclasses.replace(REFINED, mirrored=True, detail=factor)
+    model = make_model(folder / f"detail-{factor}", config)
+    return Inpainter.from_pretrained(model, device="cpu", precision="fp32")
+
+
+def test_a_model_says_how_much_detail_the_mean_of_both_views_gets(tmp_path: Path) -> None:
+    image, hole = noise(16, 16), some_hole(16, 16)
+    plain, strong = (with_detail_of(factor, tmp_path) for factor in (1.0, 1.5))
+    options = {"frame": "whole", "grain": False}
+    fill, finer = (one(image, hole, **options).image for one in (plain, strong))
+    finest = fill - cv2.GaussianBlur(fill.astype(np.float32), (0, 0), 1.0)
+    expected = np.clip(fill + np.float32(0.5) * finest, 0, 255)
+    assert np.abs(finer[hole] - expected[hole]).max() <= 2  # both are rounded
+    assert np.abs(finer[hole] - fill[hole].astype(float)).mean() > 1
+    assert np.array_equal(finer[~hole], image[~hole])
+    for alone in ({"mirror": False}, {"preset": "fast"}):
+        one, other = (of(image, hole, **options, **alone).image for of in (plain, strong))
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 4.5, float("nan")])
+def test_a_factor_of_detail_that_makes_no_sense_is_refused(factor: float) -> None:
+    with pytest.raises(InputError, match="detail must be over 0 and up to 4"):
+        dataclasses.replace(REFINED, detail=factor)
+
+
+def test_a_refiner_that_is_trained_begins_without_the_detail_of_the_one_before(
+    tmp_path: Path,
+) -> None:
+    model = make_model(tmp_path / "strong", dataclasses.replace(REFINED, detail=1.5))
+    assert with_refiner(str(model), {}).detail == 1.0
+
+
 @pytest.mark.parametrize("mask", ["random", "strokes", "center", "half"])
 def test_the_residual_is_continued_much_as_the_matern_blend_does(mask: str) -> None:
     image, hole = smooth(64, 64), named_hole(mask, (64, 64), 0)
@@ -136,8 +171,7 @@ def test_known_pixels_come_back_bit_for_bit_at_every_size(refined: Inpainter, si
 
 
 def test_a_result_that_was_without_its_model_is_blended_as_it_was_filled(tmp_path: Path) -> None:
-    folder = make_model(tmp_path / "mirrored", dataclasses.replace(REFINED, mirrored=True))
-    inpainter = Inpainter.from_pretrained(folder, device="cpu", precision="fp32")
+    inpainter = with_detail_of(1.5, tmp_path)
     result = inpainter(noise(16, 16), some_hole(16, 16), frame="whole", grain=False)
     assert result.settings.search.mirror
     model = inpainter.model.refine, inpainter.refine_outside
@@ -227,7 +261,7 @@ def test_an_older_model_folder_still_loads(plain: Path, tmp_path: Path) -> None:
         (folder / path.name).write_bytes(path.read_bytes())
     values = json.loads((folder / "config.json").read_text())
     assert values["format"] == 2
-    del values["model"]["refiner_width"]
+    del values["model"]["refiner_width"], values["model"]["detail"]
     (folder / "config.json").write_text(json.dumps({**values, "format": 1}))
     assert load_model(folder, "cpu").refiner is None
     assert read_config(folder) == PLAIN

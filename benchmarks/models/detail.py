@@ -4,11 +4,14 @@
         [--model faces-128] [--masks center,half] [--factors 1,1.2,1.3,1.4,1.6]
 
 fills images whose frame they are, strengthens the finest detail in the hole as it is done in photos
-(`aleph.blending.refine.DETAIL`), and prints a table: PSNR of the hole, texture distance (0 is
-right), sharpness (1 is right). Never give it test images: the factor is chosen by it.
+(`aleph.blending.refine.DETAIL`) and where a model asks for it (`ModelConfig.detail`), and prints a
+table: PSNR of the hole, texture distance (0 is right), sharpness (1 is right). Never give it test
+images: the factor is chosen by it.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from aleph.blending.refine import with_detail
 from aleph.evaluation.markdown import table
 from aleph.inpainter import Inpainter
 from aleph.masks.named import named_hole
+from aleph.models.zoo import load_model
 from benchmarks.options import options_parser, spread_squares, words
 from benchmarks.quality import fill_frames, fill_quality
 
@@ -39,8 +43,9 @@ def main() -> None:
     )
     parser.add_argument("--factors", default="1,1.2,1.3,1.4,1.6", help="factors of the detail")
     options = parser.parse_args()
-    inpainter = Inpainter.from_pretrained(options.model)
-    side = inpainter.model.config.resolution
+    model = load_model(options.model)
+    inpainter = Inpainter(replace(model, config=replace(model.config, detail=1.0)))
+    side = model.config.resolution
     images = spread_squares(options.data, options.images, side, options.only)
     factors = [float(word) for word in words(options.factors)]
     rows = []

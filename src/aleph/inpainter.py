@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending.compose import Outside, compose
-from aleph.blending.refine import Refine, filling
+from aleph.blending.refine import Refine, Refinement
 from aleph.blending.surroundings import OnPiece
 from aleph.blending.texture import texture_available
 from aleph.config import Arithmetic, OutsideFill
@@ -331,15 +331,13 @@ class Inpainter:
         fills = [found.fill(kept, rank) for rank in range(count)]
         size = self.model.config.resolution
         outside = job.outside(order, judged, self.refine_outside)
-        refine = None if self.model.refiner is None else self.model.refine
-        both_views = order.settings.search.mirror and self.model.config.mirrored
+        refinement = self._refinement(order.settings.search.mirror)
         images = compose(
             job.photo.pixels,
             job.hole,
             [chosen.frame for chosen in used],
             [fill.adapted for fill in fills],
-            order.settings.blending, refine=filling(refine, size, both_views),
-            grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
+            order.settings.blending, refinement=refinement, grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
         )  # fmt: skip
         return Inpainting(
             candidates=[
@@ -367,12 +365,23 @@ class Inpainter:
             _grain=order.grain,
             _curve=job.curve,
             _outside=outside,
-            _refine=refine,
-            _both_views=both_views,
+            _refinement=refinement,
             _adapted=[list(fill.adapted) for fill in fills],
             _frame_losses=[found.losses(row, found.best(row)[0]) for row in kept],
             _recorded=found.recorded(kept) if order.record else None,
         )
+
+    def _refinement(self, mirror: bool) -> Refinement | None:
+        """Return how the model's refiner fills holes, if it has one.
+
+        Args:
+            mirror: Whether the mirror image was searched too.
+        """
+        config = self.model.config
+        if self.model.refiner is None:
+            return None
+        both_views = mirror and config.mirrored
+        return Refinement(self.model.refine, config.resolution, both_views, config.detail)
 
     def _search(
         self,

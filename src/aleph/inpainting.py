@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Pixels, rounded
 from aleph.blending.compose import Outside, Shares, compose, filled_shares
-from aleph.blending.refine import Refine, filling
+from aleph.blending.refine import Refine, Refinement
 from aleph.config import Blending, check_choice, check_whole
 from aleph.errors import InputError
 from aleph.files import replacing
@@ -101,8 +101,7 @@ class Inpainting:
     _grain: bool = field(repr=False)
     _curve: ToneCurve | None = field(repr=False)
     _outside: Outside = field(repr=False)
-    _refine: Refine | None = field(repr=False)
-    _both_views: bool = field(repr=False)
+    _refinement: Refinement | None = field(repr=False)
     _frame_losses: list[dict[str, float]] = field(repr=False)
     _adapted: list[list[Floats]] = field(repr=False)
     _recorded: NDArray[np.uint8] | None = field(repr=False)
@@ -140,11 +139,6 @@ class Inpainting:
             return []
         return self._composed([recorded.astype(np.float32) for recorded in self._recorded])
 
-    @property
-    def _resolution(self) -> int:
-        """Side of the model's frame in its own pixels."""
-        return int(self.candidates[0].generated.shape[1])
-
     @cached_property
     def _view(self) -> View:
         return view_of(self.hole, [chosen.frame for chosen in self.frames_used])
@@ -163,7 +157,7 @@ class Inpainting:
             InputError: if the blending is unknown, or the model has no refiner.
         """
         check_choice("blending", blending, Blending)
-        if blending == "refined" and self._refine is None:
+        if blending == "refined" and self._refinement is None:
             raise InputError(f"'{self.model}' has no refiner: choose paste, poisson or matern")
         return compose(
             self.original,
@@ -171,7 +165,7 @@ class Inpainting:
             [chosen.frame for chosen in self.frames_used],
             [self._adapted[candidate]],
             blending,
-            refine=filling(self._refine, self._resolution, self._both_views),
+            refinement=self._refinement,
             grain=False,
             curve=self._curve,
             outside=replace(self._outside, filled=self.image, on_piece=None),
@@ -183,8 +177,7 @@ class Inpainting:
         Until `with_model` gives it one, it can neither be animated nor blended anew.
         """
         outside = replace(self._outside, refine=None, on_piece=None)
-        refine = None if self._refine is None else _is_away
-        return replace(self, _refine=refine, _outside=outside)
+        return replace(self, _refinement=self._refined_by(_is_away), _outside=outside)
 
     def with_model(self, refine: Refine, refine_outside: Refine) -> Self:
         """Return the same with a model.
@@ -194,7 +187,10 @@ class Inpainting:
             refine_outside: As of `Inpainter`.
         """
         outside = replace(self._outside, refine=refine_outside)
-        return replace(self, _refine=self._refine and refine, _outside=outside)
+        return replace(self, _refinement=self._refined_by(refine), _outside=outside)
+
+    def _refined_by(self, refine: Refine) -> Refinement | None:
+        return self._refinement and replace(self._refinement, refine=refine)
 
     def _composed(self, generated: Sequence[Sequence[Floats]]) -> list[Pixels]:
         """Compose fills as the view shows them, refined from one view."""
@@ -206,7 +202,7 @@ class Inpainting:
             view.frames([chosen.frame for chosen in self.frames_used]),
             generated,
             self.settings.blending,
-            refine=self._refine,
+            refinement=self._refinement and replace(self._refinement, both_views=False),
             grain=self._grain,
             seed=self.seed,
             curve=self._curve,

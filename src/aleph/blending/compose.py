@@ -18,7 +18,7 @@ import numpy as np
 from aleph.arrays import Floats, Hole, Pixels, Region, rounded
 from aleph.blending.blend import FORGETTING, Blender
 from aleph.blending.grain import grain_share, make_grain, measure_grain, without_grain
-from aleph.blending.refine import DETAIL, Refine, RefinedBlender
+from aleph.blending.refine import Refine, RefinedBlender, Refinement
 from aleph.blending.regions import Tile, overlap, padded, rectangles, split, whole, within
 from aleph.blending.smooth import SmoothFill
 from aleph.blending.surroundings import Around, OnPiece, fill_surroundings
@@ -89,7 +89,7 @@ def compose(
     generated: Sequence[Sequence[Floats]],
     blending: Blending = "matern",
     *,
-    refine: Refine | None = None,
+    refinement: Refinement | None = None,
     grain: bool = True,
     seed: int = 0,
     curve: ToneCurve | None = None,
@@ -103,7 +103,7 @@ def compose(
         frames: The frames; may be none.
         generated: For each fill that is asked for, G(ẑ) of every frame, float (R, R, 3), 0 to 255.
         blending: How they are put into the hole.
-        refine: The model's refiner, for the blending `refined`.
+        refinement: The model's refiner, for the blending `refined`.
         grain: Whether the grain of the surroundings is added where an enlarged frame lacks it.
         seed: Of the grain and the texture; the k-th fill has the texture of seed + k.
         curve: The photo's tone curve, if it is monochrome.
@@ -117,7 +117,7 @@ def compose(
     texture = outside.texture and texture_available()
     left = np.zeros_like(hole)
     for number, rectangle in enumerate(_parts(hole, frames)):
-        part = _Part(pixels, hole, unknown, rectangle, frames, blending, refine, grain, texture)
+        part = _Part(pixels, hole, unknown, rectangle, frames, blending, refinement, grain, texture)
         for place, tile in enumerate(part.tiles()):
             if texture:
                 left[tile.filled] = _uncovered(part, tile)
@@ -214,7 +214,7 @@ class _Part:
         rectangle: Region,
         frames: Sequence[Frame],
         blending: Blending,
-        refine: Refine | None,
+        refinement: Refinement | None,
         grain: bool,
         cut: bool,
     ) -> None:
@@ -222,7 +222,7 @@ class _Part:
         self.hole, self.unknown = hole, unknown
         self.frames = [f for f in frames if overlap(f.region, rectangle)]
         self.numbers = [n for n, f in enumerate(frames) if overlap(f.region, rectangle)]
-        self.blending, self.refine, self.grain = blending, refine, grain
+        self.blending, self.refinement, self.grain = blending, refinement, grain
 
     @cached_property
     def coarse(self) -> SmoothFill:
@@ -284,10 +284,11 @@ class _Painter:
         side = main.placement.side
         if self.part.blending != "refined":
             return Blender(self.hole, self.part.blending, side=side), None
-        assert self.part.refine is not None
+        refinement = self.part.refinement
+        assert refinement is not None
         seen = self.hole & (self.covered > 1e-3)
-        detail = 1.0 if self.part.whole else DETAIL
-        refined = RefinedBlender(self.hole, self.part.refine, side, main.resolution, seen, detail)
+        detail = refinement.strength(self.part.whole)
+        refined = RefinedBlender(self.hole, refinement.fill, side, main.resolution, seen, detail)
         return refined, Blender(self.hole, "matern", side=side) if smooth else None
 
     def _measured(self, scale: float) -> list[Floats]:

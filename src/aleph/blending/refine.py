@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import cv2
@@ -61,15 +63,36 @@ def with_detail(picture: Floats, factor: float, pixel: float) -> Floats:
     return np.asarray(picture + np.float32(factor - 1.0) * finest, np.float32)
 
 
-def filling(refine: Refine | None, resolution: int, both_views: bool) -> Refine | None:
-    """Return what a hole is filled with: a refiner, of both views if so wanted, or None.
+@dataclass(frozen=True)
+class Refinement:
+    """A model's refiner, and how holes are filled with it.
 
-    Args:
-        refine: The model's refiner, if it has one.
-        resolution: As of `of_both_views`.
-        both_views: Whether picture and mirror image are both filled.
+    Attributes:
+        refine: The refiner.
+        resolution: Side of the model's frame in its own pixels.
+        both_views: Whether picture and mirror image are both filled, and their mean is taken.
+        detail: Factor of the finest detail of such a mean where a frame is all of the picture.
     """
-    return of_both_views(refine, resolution) if refine and both_views else refine
+
+    refine: Refine
+    resolution: int
+    both_views: bool = False
+    detail: float = 1.0
+
+    @cached_property
+    def fill(self) -> Refine:
+        """What fills a hole at a size."""
+        return of_both_views(self.refine, self.resolution) if self.both_views else self.refine
+
+    def strength(self, whole: bool) -> float:
+        """Return the factor of a fill's finest detail.
+
+        Args:
+            whole: Whether the frame is all of the picture; if not, it was found in a photo.
+        """
+        if not whole:
+            return DETAIL
+        return self.detail if self.both_views else 1.0
 
 
 def of_both_views(refine: Refine, resolution: int) -> Refine:

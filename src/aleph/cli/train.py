@@ -52,7 +52,7 @@ Nodes = Annotated[int, typer.Option("--nodes", help="Machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")]
 
 
-@options_of(ModelConfig, without=("kind", "prior", "mirrored"))
+@options_of(ModelConfig, without=("kind", "prior", "mirrored", "detail"))
 @options_of(TrainConfig, without=("part",), defaults=True)
 def train(
     data: Data = None,

@@ -48,6 +48,8 @@ class ModelConfig(Serialisable):
         refiner_width: Channels of the refiner's finest level; 0 where there is no refiner.
         mirrored: Whether it was trained on mirror images too, so that an image and its mirror image
             are equally likely.
+        detail: Factor of the finest detail of a refined fill where the frame is all of the picture
+            and both views were filled: their mean is smoother than either. 1 leaves it as it is.
     """
 
     kind: ModelKind = "dcgan"
@@ -61,6 +63,7 @@ class ModelConfig(Serialisable):
     detector: str = ""
     refiner_width: int = 0
     mirrored: bool = False
+    detail: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +83,9 @@ class ModelConfig(Serialisable):
         require(
             not self.refiner_width or self.kind in ("amortised", "surroundings"),
             f"a model of kind '{self.kind}' has no refiner: refiner_width must be 0",
+        )
+        require(
+            0 < self.detail <= 4, f"detail must be over 0 and up to 4, not {shown(self.detail)}"
         )
 
     def _check_range(self, names: tuple[str, ...], needed: bool) -> None:

@@ -138,6 +138,7 @@ def with_refiner(init: str | None, given: dict[str, Any]) -> ModelConfig:
     model = read_config(find_model(init))
     if not model.refiner_width:
         model = replace(model, refiner_width=given.get("refiner_width", REFINER_WIDTH))
+    model = replace(model, detail=1.0)  # that of the refiner that was
     for name, value in given.items():
         if getattr(model, name) != value:
             raise InputError(
