@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -86,3 +87,8 @@ def threads() -> Callable[[int], int]:
     import torch
 
     return lambda number: torch.get_num_threads()
+
+
+def collecting() -> Callable[[int], tuple[bool, bool]]:
+    """Set up a worker that says whether garbage is collected, and none of what was imported."""
+    return lambda number: (gc.isenabled(), gc.get_freeze_count() > 0)

@@ -429,7 +429,8 @@ def test_every_field_of_the_configurations_is_an_option_of_train_with_its_help(
     call_cli: RunCli,
 ) -> None:
     shown = " ".join(call_cli("train", "--help").out.split())
-    for config, without in ((TrainConfig, {"part"}), (ModelConfig, {"kind", "prior", "mirrored"})):
+    of_the_model = {"kind", "prior", "mirrored", "detail"}  # which are given otherwise, or later
+    for config, without in ((TrainConfig, {"part"}), (ModelConfig, of_the_model)):
         for name, text in field_help(config).items():
             if name not in without:
                 assert f"--{name.replace('_', '-')}" in shown

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import gc
 import importlib
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import aleph
+from aleph.imports import importing
 
 SOURCE = Path(aleph.__file__).parent
 
@@ -200,3 +202,38 @@ def test_a_fill_does_not_wait_for_the_compiler_of_torch() -> None:
     """It takes more than a second to import, and nothing here compiles."""
     done = subprocess.run([sys.executable, "-c", _FILLS], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
+
+
+_IMPORTS = """
+import gc
+{before}
+import aleph
+from aleph.imports import importing
+aleph.Mask
+with importing(program={program}):
+    inside = gc.isenabled()
+print(inside, gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "program", "expected"),
+    [
+        ("", False, "False True False"),
+        ("", True, "False True True"),
+        ("gc.disable()", False, "False False False"),
+        ("gc.disable()", True, "False False True"),
+    ],
+)
+def test_garbage_is_collected_as_it_was_once_all_is_imported(
+    before: str, program: bool, expected: str
+) -> None:
+    code = _IMPORTS.format(before=before, program=program)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == expected, done.stderr
+
+
+def test_an_import_that_fails_leaves_the_collector_on() -> None:
+    with pytest.raises(ModuleNotFoundError), importing():
+        import nowhere_to_be_found  # type: ignore[import-not-found]  # noqa: F401
+    assert gc.isenabled()

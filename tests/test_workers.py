@@ -17,7 +17,17 @@ from aleph.workers.dispatch import TRIES, Outcome, dispatch
 from aleph.workers.local import local_workers, threads_each
 from conftest import RunCli
 from helpers import files_below
-from tasks import broken, doubling, dying, failing, half_sending, refusing, stillborn, threads
+from tasks import (
+    broken,
+    collecting,
+    doubling,
+    dying,
+    failing,
+    half_sending,
+    refusing,
+    stillborn,
+    threads,
+)
 
 
 def results(outcomes: Iterator[Outcome[int, int]]) -> list[int | None]:
@@ -163,6 +173,11 @@ def test_a_worker_has_the_threads_that_are_set(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("OMP_NUM_THREADS", said)
         (outcome,) = dispatch([0], local_workers(threads, 1, apart=True))
         assert outcome.result == wanted
+
+
+def test_a_worker_collects_garbage_but_for_what_was_imported() -> None:
+    (outcome,) = dispatch([0], local_workers(collecting, 1, apart=True))
+    assert outcome.result == (True, True)
 
 
 def test_impossible_numbers_of_workers_are_refused() -> None:

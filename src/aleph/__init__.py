@@ -13,6 +13,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from aleph.imports import importing as _importing
+
 __version__ = "0.1.0"
 
 # Threads of torch that wait for each other spin for 300,000 rounds by default. Where anything else
@@ -118,7 +120,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module holds
     if name in _HOMES:
-        return getattr(importlib.import_module(f"aleph.{_HOMES[name]}"), name)
+        with _importing():
+            return getattr(importlib.import_module(f"aleph.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'aleph' has no attribute '{name}'")
 
 

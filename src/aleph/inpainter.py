@@ -337,7 +337,8 @@ class Inpainter:
             job.hole,
             [chosen.frame for chosen in used],
             [fill.adapted for fill in fills],
-            order.settings.blending, refinement=refinement, grain=order.grain, seed=job.seed, curve=job.curve, outside=outside,
+            order.settings.blending, refinement=refinement, grain=order.grain, seed=job.seed,
+            curve=job.curve, outside=outside,
         )  # fmt: skip
         return Inpainting(
             candidates=[

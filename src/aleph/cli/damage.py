@@ -12,6 +12,7 @@ from aleph import config
 from aleph.cli.folder import FolderShow, is_folder, refuse_workers
 from aleph.cli.options import AsJson, Cluster, Device, Quiet, Workers, given, one_of
 from aleph.errors import InputError
+from aleph.imports import importing
 
 if TYPE_CHECKING:
     from aleph.damage.write import DamageRequest
@@ -69,8 +70,9 @@ def _photo(
     image: Path, out: Path, overlay: Path | None, request: DamageRequest, show: FolderShow
 ) -> None:
     """Write the mask of a photo."""
-    from aleph.damage.write import write_damage
-    from aleph.progress import Reporter
+    with importing(program=True):
+        from aleph.damage.write import write_damage
+        from aleph.progress import Reporter
 
     with Reporter(not show.quiet).progress("looking", transient=True) as advance:
         share = write_damage(image, out, overlay, request, lambda n, total: advance(n, total=total))
@@ -91,7 +93,8 @@ def _folder(
     show: FolderShow,
 ) -> None:
     """Write the masks of a folder."""
-    from aleph.folders import DamageOutcome, PhotoOutcome, find_damage_in_folder
+    with importing(program=True):
+        from aleph.folders import DamageOutcome, PhotoOutcome, find_damage_in_folder
 
     outcome, intact = DamageOutcome(), 0
     with show.progress("looking", outcome) as (show_photo, on_progress):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aleph.cli.options import DATA_HELP, MODEL_HELP, Cluster, Device, Quiet, Workers, given
+from aleph.imports import importing
 
 if TYPE_CHECKING:
     from aleph.evaluation import Summary
@@ -83,8 +84,9 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure what weighting the context is worth; killed and called again, it goes on."""
-    from aleph import evaluation
-    from aleph.progress import Reporter
+    with importing(program=True):
+        from aleph import evaluation
+        from aleph.progress import Reporter
 
     fields = given(
         images=images,

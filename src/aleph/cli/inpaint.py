@@ -27,6 +27,7 @@ from aleph.cli.options import (
 from aleph.cli.pipes import check_stream, is_piped, is_stream, read_piped, write_to_stream
 from aleph.cli.progress import fill_bar, search_bar, show_log, warnings_said
 from aleph.errors import InputError, MaskWarning, NothingFoundError
+from aleph.imports import importing
 from aleph.search.config import SearchConfig
 
 if TYPE_CHECKING:
@@ -249,18 +250,20 @@ class _Task:
         return [self.image, self.mask.source if self.mask else None, auto.joined if auto else None]
 
     def inpainter(self) -> Inpainter:
-        from aleph.inpainter import Inpainter
+        with importing(program=True):
+            from aleph.inpainter import Inpainter
 
         return Inpainter.from_pretrained(**self.load)
 
 
 def _inpaint_one(task: _Task, figure: Path | None, animate: Path | None) -> None:
-    from aleph.damage.auto import read_damaged_photo
-    from aleph.files import check_apart
-    from aleph.inpainting import candidate_paths
-    from aleph.photo.encode import check_photo_path
-    from aleph.photo.pixels import check_image_path
-    from aleph.visual.animation import check_animation_path
+    with importing(program=True):
+        from aleph.damage.auto import read_damaged_photo
+        from aleph.files import check_apart
+        from aleph.inpainting import candidate_paths
+        from aleph.photo.encode import check_photo_path
+        from aleph.photo.pixels import check_image_path
+        from aleph.visual.animation import check_animation_path
 
     # Everything that can be refused is refused before the search is waited for.
     out = Path(task.out)
@@ -322,8 +325,9 @@ def _copy(task: _Task, nothing: NothingFoundError) -> None:
 
 
 def _inpaint_folder(task: _Task, workers: WorkersWanted) -> None:
-    from aleph.folders import FolderOutcome, inpaint_folder
-    from aleph.pretrained import Pretrained
+    with importing(program=True):
+        from aleph.folders import FolderOutcome, inpaint_folder
+        from aleph.pretrained import Pretrained
 
     if is_stream(Path(task.out)):
         raise InputError(f"the results of a folder need a folder, not '{task.out}'")
@@ -376,8 +380,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of cracks and search.")] = 0,
 ) -> None:
     """Age and crack a portrait, find and fill the damage, write pictures and an animation."""
-    from aleph.demo import run_demo
-    from aleph.models.zoo import DEFAULT_MODEL
+    with importing(program=True):
+        from aleph.demo import run_demo
+        from aleph.models.zoo import DEFAULT_MODEL
 
     with search_bar(quiet=False) as on_step:
         outcome = run_demo(out, model or DEFAULT_MODEL, seed, on_step)

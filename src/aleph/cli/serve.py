@@ -9,6 +9,7 @@ import typer
 
 from aleph.cli.options import Cluster, Device, Model
 from aleph.errors import MissingDependencyError
+from aleph.imports import importing
 
 
 def serve(
@@ -50,10 +51,11 @@ def serve(
 ) -> None:
     """Open a page to mend pictures on, and an HTTP API, on this machine."""
     try:
-        from aleph.web.limits import Limits
-        from aleph.web.server import ServeSettings
-        from aleph.web.server import serve as run_server
-        from aleph.workers.choose import WorkersWanted
+        with importing(program=True):
+            from aleph.web.limits import Limits
+            from aleph.web.server import ServeSettings
+            from aleph.web.server import serve as run_server
+            from aleph.workers.choose import WorkersWanted
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "aleph":
             raise

@@ -11,6 +11,7 @@ import typer
 from aleph.cli.options import DATA_HELP, fields_of, options_of
 from aleph.config import ModelKind
 from aleph.errors import InputError
+from aleph.imports import importing
 from aleph.models.config import ModelConfig
 from aleph.training.config import TrainConfig
 
@@ -69,7 +70,8 @@ def train(
     **fields: Any,  # noqa: ANN401 - of TrainConfig and ModelConfig
 ) -> None:
     """Train a model on your own images; SIGINT and SIGTERM save and stop, --resume goes on."""
-    from aleph.training import run as runs
+    with importing(program=True):
+        from aleph.training import run as runs
 
     if out is None:
         raise InputError("say where the run shall lie: --out RUN")
@@ -86,7 +88,8 @@ def train(
     if dry_run:
         typer.echo(json.dumps(run.to_dict(), indent=2))
         return
-    from aleph.training import loop
+    with importing(program=True):
+        from aleph.training import loop
 
     _show(loop.train(run, resume=resume, devices=loop.Devices(accelerator, devices, nodes)), out)
 
@@ -124,7 +127,8 @@ def export(
     if out is None and push is not None:
         raise InputError("--push shares a model folder: name it with --out FOLDER")
     if out is not None:
-        from aleph.training.export import export_run
+        with importing(program=True):
+            from aleph.training.export import export_run
 
         step = export_run(source, out)
         typer.echo(f"exported step {step} to {out}; complete its README.md, the model's card")
@@ -137,7 +141,8 @@ def export(
 
 
 def _export_onnx(model: str, path: Path) -> None:
-    from aleph.onnx import export_onnx
+    with importing(program=True):
+        from aleph.onnx import export_onnx
 
     difference = export_onnx(model, path)
     typer.echo(

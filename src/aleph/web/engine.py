@@ -22,6 +22,7 @@ from aleph.errors import InputError, ModelError, unknown_name, unwarned
 from aleph.files import temporary_folder
 from aleph.frames.detect import Finder
 from aleph.frames.placement import Placement
+from aleph.imports import importing
 from aleph.masks.read import read_hole
 from aleph.photo.extend import read_extension
 from aleph.photo.photo import Photo
@@ -279,8 +280,9 @@ class Engine:
 
     def inpainter(self, name: str | None) -> Inpainter:
         """Return a model; only names that `models` lists reach the loader."""
-        from aleph.inpainter import Inpainter
-        from aleph.models.zoo import load_model
+        with importing():
+            from aleph.inpainter import Inpainter
+            from aleph.models.zoo import load_model
 
         wanted = self._wanted(name)
         if wanted not in self._loaded:

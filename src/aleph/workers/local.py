@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -257,6 +258,7 @@ def _connect(pipe: Connection[Any, Any]) -> None:
     """Begin to listen to the parent, in the worker process."""
     global _parent
     _parent = pipe
+    gc.disable()  # until `_begin` has imported all: see aleph.imports
     # Before anything is asked of the parent, which may be gone already.
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
@@ -274,7 +276,11 @@ def _begin(setup: Setup, threads: int) -> None:
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     share_processors(threads)
-    _function = setup()
+    try:
+        _function = setup()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _work(number: int, task: Any) -> Any:  # noqa: ANN401
