@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import cv2
@@ -79,7 +78,7 @@ class Refinement:
     both_views: bool = False
     detail: float = 1.0
 
-    @cached_property
+    @property
     def fill(self) -> Refine:
         """What fills a hole at a size."""
         return of_both_views(self.refine, self.resolution) if self.both_views else self.refine
