@@ -21,9 +21,9 @@ $(STAMP): pyproject.toml
 	$(call install_package,.[dev])
 	touch $(STAMP) $(PROGRAM)
 
-# The program without the tools of development: a first fill shall not wait for them.
+# The program and its page, without the tools of development: a first fill shall not wait for them.
 $(PROGRAM): pyproject.toml
-	$(call install_package,.)
+	$(call install_package,.[web])
 	touch $(PROGRAM)
 
 demo: $(PROGRAM)
