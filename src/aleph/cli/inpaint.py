@@ -250,7 +250,7 @@ class _Task:
         return [self.image, self.mask.source if self.mask else None, auto.joined if auto else None]
 
     def inpainter(self) -> Inpainter:
-        with importing(program=True):
+        with importing():
             from aleph.inpainter import Inpainter
 
         return Inpainter.from_pretrained(**self.load)

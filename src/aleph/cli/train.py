@@ -88,7 +88,7 @@ def train(
     if dry_run:
         typer.echo(json.dumps(run.to_dict(), indent=2))
         return
-    with importing(program=True):
+    with importing():
         from aleph.training import loop
 
     _show(loop.train(run, resume=resume, devices=loop.Devices(accelerator, devices, nodes)), out)
