@@ -5,10 +5,6 @@ from __future__ import annotations
 import gc
 import os
 
-# What is imported and collected stays. Python would look through all of it for garbage again and
-# again: nearly half the time that collecting the tests takes.
-gc.disable()
-
 # Before torch is imported, here and in every process that a test starts: two cores are shared by
 # all of them, and the same number of threads is what makes runs comparable bit for bit.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -28,6 +24,10 @@ from aleph.models.config import ModelConfig
 from aleph.models.folder import save_model
 from aleph.models.networks import build_networks
 from helpers import KINDS, Outcome, noise
+
+# What is imported and collected stays. Python would look through all of it for garbage again and
+# again: nearly half the time that collecting the tests takes.
+gc.disable()
 
 settings.register_profile("aleph", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("aleph")
