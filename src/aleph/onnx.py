@@ -192,8 +192,8 @@ def _write(fill: FrameFill, name: str, path: Path) -> None:
             input_names=["image", "hole"],
             output_names=["filled"],
             verbose=False,
-            # It tries every pair of operators in search of one that can be joined: half of the time
-            # for a file that is no faster.
+            # The exporter's optimiser tries every pair of operators in search of one that can be
+            # joined: half of the time for a file that is no faster.
             optimize=False,
         )
         assert program is not None

@@ -75,8 +75,8 @@ class Refinement:
 
     refine: Refine
     resolution: int
-    both_views: bool = False
-    detail: float = 1.0
+    both_views: bool
+    detail: float
 
     @property
     def fill(self) -> Refine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
@@ -16,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from aleph.errors import InputError
+from aleph.imports import importing
 from aleph.workers.dispatch import Setup, Worker, Workers
 from aleph.workers.line import Line, OnEvent, work_on_line
 
@@ -249,6 +249,9 @@ def _interrupts_held() -> Iterator[None]:
 _function: Callable[[Any], Any] | None = None
 """What does the tasks of this worker process."""
 
+_starting = contextlib.ExitStack()
+"""What lasts from the beginning of this worker process until it is set up."""
+
 _parent: Connection[Any, Any] | None = None
 _current: tuple[int, Line] = 0, Line(lambda event: None)
 """The line to the parent; number and line of the task that is being done."""
@@ -258,7 +261,7 @@ def _connect(pipe: Connection[Any, Any]) -> None:
     """Begin to listen to the parent, in the worker process."""
     global _parent
     _parent = pipe
-    gc.disable()  # until `_begin` has imported all: see aleph.imports
+    _starting.enter_context(importing(program=True))
     # Before anything is asked of the parent, which may be gone already.
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
@@ -276,11 +279,8 @@ def _begin(setup: Setup, threads: int) -> None:
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     share_processors(threads)
-    try:
+    with _starting:
         _function = setup()
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _work(number: int, task: Any) -> Any:  # noqa: ANN401
