@@ -30,6 +30,7 @@ BENCHMARKS = {
     "photo-size": "photos.photo_size",
     "faces-found": "photos.faces_found",
     "damage": "photos.damage_found",
+    "labelled": "photos.labelled",
     "sensitivity": "photos.sensitivity",
     "mask-growth": "photos.mask_growth",
     "mended": "photos.mended",

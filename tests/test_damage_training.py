@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from aleph.training.samples.artefacts import Artefacts, is_held_out
 from aleph.training.samples.content import backdrop, cut_out
 from aleph.training.samples.damaged import DAMAGE, INTACT, UNSURE, Damager, label_of, paper_of
 from aleph.training.samples.flaws import FLAWS, Flaw
+from aleph.training.samples.labelled import LabelledPhoto, labelled_sample, read_labelled
 from helpers import noise
 from test_damage import TINY_FINDER
 
@@ -278,6 +280,115 @@ def test_each_look_is_twice_as_near_and_told_what_the_one_before_found(side: int
         assert counts[-2:] == [2, 1] and set(counts[:-2]) <= {4}
 
 
+# --- photographs whose damage somebody has marked
+
+
+def write_labelled(folder: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
+    """A folder of light photographs with a dark bar, which their masks mark; open on the left."""
+    for part in ("photos", "masks"):
+        (folder / part).mkdir(parents=True)
+    for name in names:
+        image = smooth(80)
+        image[30:40] = 0
+        mask = np.zeros((80, 80), np.uint8)
+        mask[30:40], mask[:, :20] = 255, 128
+        Image.fromarray(image).save(folder / "photos" / f"{name}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
+    return folder
+
+
+def zipped(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*.png")):
+            archive.write(file, str(file.relative_to(folder)))
+    return path
+
+
+def test_labelled_photographs_are_read_from_a_folder_or_a_zip(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "scans")
+    for path in (folder, zipped(folder, tmp_path / "scans.zip")):
+        one, other = read_labelled(path)
+        assert (one.name, other.name) == ("a", "b")
+        assert one.image.shape == (80, 80, 3)
+        assert (one.label[30:40, 20:] == DAMAGE).all() and (one.label[:, :20] == UNSURE).all()
+        assert (one.label[:30, 20:] == INTACT).all() and (one.label[40:, 20:] == INTACT).all()
+
+
+def test_a_labelled_sample_shows_the_damage_where_its_label_says() -> None:
+    label = np.full((90, 120), INTACT, np.uint8)
+    label[40:50] = DAMAGE
+    label[:, :30] = UNSURE
+    image = np.full((90, 120, 3), 200, np.uint8)
+    image[40:50] = 0
+    photo = LabelledPhoto("bar", image, label)
+    seen = set()
+    for seed in range(40):
+        sample = labelled_sample(photo, 64, np.random.default_rng(seed))
+        assert sample.image.shape == (64, 64, 3) and sample.label.shape == (64, 64)
+        grey = sample.image.mean(axis=2)
+        dark, light = grey[sample.label == DAMAGE], grey[sample.label == INTACT]
+        if len(dark) > 100 and len(light) > 100:
+            assert dark.mean() < light.mean() - 20
+        seen |= set(np.unique(sample.label).tolist())
+    assert seen == {DAMAGE, INTACT, UNSURE}
+
+
+def test_a_thin_line_is_still_damage_where_it_is_shrunk() -> None:
+    label = np.full((100, 100), INTACT, np.uint8)
+    label[:, 50] = DAMAGE
+    photo = LabelledPhoto("line", np.full((100, 100, 3), 90, np.uint8), label)
+    for seed in range(20):
+        sample = labelled_sample(photo, 64, np.random.default_rng(seed))
+        assert (sample.label == DAMAGE).any() == (sample.label != INTACT).any()
+
+
+def _without_mask(folder: Path) -> None:
+    (folder / "masks" / "b.png").unlink()
+
+
+def _without_photo(folder: Path) -> None:
+    (folder / "photos" / "a.png").unlink()
+
+
+def _of_other_size(folder: Path) -> None:
+    Image.new("L", (40, 80)).save(folder / "masks" / "a.png")
+
+
+def _broken(folder: Path) -> None:
+    (folder / "masks" / "a.png").write_bytes(b"no picture")
+
+
+def _tiny(folder: Path) -> None:
+    for part in ("photos", "masks"):
+        Image.new("L", (20, 20)).save(folder / part / "a.png")
+
+
+def _elsewhere(folder: Path) -> None:
+    (folder / "photos").rename(folder / "pictures")
+    (folder / "masks").rename(folder / "drawn")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_without_mask, "'b' needs both"),
+        (_without_photo, "'a' needs both"),
+        (_of_other_size, "40×80.*80×80"),
+        (_broken, "a.png"),
+        (_tiny, "smaller than 32 pixels"),
+        (_elsewhere, "photos"),
+    ],
+)
+def test_labelled_photographs_that_do_not_fit_are_refused(
+    spoil: Callable[[Path], None], said: str, tmp_path: Path
+) -> None:
+    folder = write_labelled(tmp_path / "scans")
+    spoil(folder)
+    for path in (folder, zipped(folder, tmp_path / "scans.zip")):
+        with pytest.raises(InputError, match=said):
+            read_labelled(path)
+
+
 # --- runs
 
 
@@ -342,3 +453,16 @@ def test_a_stopped_training_goes_on_bit_for_bit(
 def test_artefacts_that_are_not_there_are_refused(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="artefacts"):
         begin(tmp_path / "run", pictures, artefacts=str(tmp_path / "none.zip"))
+
+
+def test_a_finder_learns_from_labelled_photographs(pictures: Path, tmp_path: Path) -> None:
+    scans = write_labelled(tmp_path / "scans")
+    recipe = DamageRecipe(
+        TINY_FINDER, TrainConfig(batch_size=4, labelled=str(scans)), torch.device("cpu")
+    )
+    images = np.stack([smooth(320)] * 40)
+    samples = recipe._samples(images, np.random.default_rng(0))
+    shown = [sample.kinds for sample in samples if sample.kinds in (("a",), ("b",))]
+    assert 3 <= len(shown) <= 20 and {("a",), ("b",)} <= set(shown)
+    begin(tmp_path / "run", pictures, labelled=str(scans))
+    assert read_run(tmp_path / "run").train.labelled == str(scans)

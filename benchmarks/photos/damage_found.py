@@ -16,9 +16,7 @@ import argparse
 import resource
 import time
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +26,7 @@ from aleph.arrays import Pixels
 from aleph.config import SENSITIVITY
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
-from aleph.datasets import Source, find_sources
+from aleph.datasets import Source, find_sources, open_source
 from aleph.models.model import DamageModel
 from aleph.models.zoo import DEFAULT_DAMAGE_MODEL, load_damage_model
 from aleph.photo.pixels import read_image
@@ -50,11 +48,7 @@ _CONTENT = 0.33
 
 def read(source: Source) -> Pixels:
     """Read a picture; small ones are enlarged."""
-    if source.member:
-        with ZipFile(source.container) as archive:
-            picture = Image.open(BytesIO(archive.read(source.member))).convert("RGB")
-    else:
-        picture = Image.open(source.container).convert("RGB")
+    picture = open_source(source).convert("RGB")
     least = min(picture.size)
     if least < _PLAIN:
         size = [round(side * _PLAIN / least) for side in picture.size]

@@ -11,12 +11,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from aleph.arrays import Pixels
 from aleph.errors import InputError, TrainingError
@@ -183,14 +185,29 @@ def load_squares(
     return out[: len(kept)], kept, skipped
 
 
+def open_source(source: Source, archive: zipfile.ZipFile | None = None) -> Image.Image:
+    """Open a picture of a folder or zip, upright.
+
+    Args:
+        source: The picture.
+        archive: The zip that it lies in, where that is open already.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    if not source.member:
+        return open_picture(source.container)
+    try:
+        with nullcontext(archive) if archive else zipfile.ZipFile(source.container) as opened:
+            data = opened.read(source.member)
+        return open_picture(BytesIO(data))
+    except (InputError, zipfile.BadZipFile, zlib.error, RuntimeError, OSError) as error:
+        raise InputError(f"{source.name}: {error}") from None
+
+
 def _load(source: Source, archives: Mapping[str, zipfile.ZipFile], resolution: int) -> Pixels | str:
     """Return a picture's centre square, or a sentence that says why it cannot be read."""
     try:
-        if not source.member:
-            return centre_square(open_picture(source.container), resolution)
-        data = archives[source.container].read(source.member)
-        return centre_square(open_picture(BytesIO(data)), resolution)
+        return centre_square(open_source(source, archives.get(source.container)), resolution)
     except InputError as error:
-        return f"{source.name}: {error}" if source.member else str(error)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
-        return f"{source.name}: {error}"
+        return str(error)

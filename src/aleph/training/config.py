@@ -37,6 +37,9 @@ class TrainConfig(Serialisable):
             those that scikit-image ships.
         artefacts: Zip of opacities of artefacts, a folder for each kind (finders of damage); empty
             for generated damage alone.
+        labelled: Folder or zip of really damaged photographs (photos/) and masks of the same names
+            (masks/): white is damaged, black is not, grey is open (finders of damage); empty for
+            none.
     """
 
     batch_size: int = 64
@@ -59,6 +62,7 @@ class TrainConfig(Serialisable):
     r1_weight: float = 1.0
     backgrounds: str = ""
     artefacts: str = ""
+    labelled: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,6 +31,9 @@ from aleph.training.config import TrainConfig
 from aleph.training.samples.artefacts import is_held_out
 from aleph.training.state import STATE
 
+_PATHS = ("backgrounds", "artefacts", "labelled")
+"""Fields of `TrainConfig` that name files."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -104,8 +107,7 @@ def create_run(
         model = replace(model, detector=read_config(find_model(init)).detector)
     if model.fills and train.part == "all":
         model = replace(model, mirrored=train.flip)
-    paths_of = {"backgrounds": train.backgrounds, "artefacts": train.artefacts}
-    train = replace(train, **_absolute(paths_of))
+    train = replace(train, **_absolute({name: getattr(train, name) for name in _PATHS}))
     partition = str(Path(found).absolute()) if found else None
     return Run(folder, paths, partition, model, train, init, refiner_of)
 
@@ -150,7 +152,7 @@ def with_refiner(init: str | None, given: dict[str, Any]) -> ModelConfig:
 
 def _absolute(train: dict[str, Any]) -> dict[str, Any]:
     """Return fields of `TrainConfig` with absolute paths: a run is resumed from any folder."""
-    given = {name: train.get(name) for name in ("backgrounds", "artefacts")}
+    given = {name: train.get(name) for name in _PATHS}
     return train | {name: str(Path(path).absolute()) for name, path in given.items() if path}
 
 

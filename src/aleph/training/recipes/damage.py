@@ -1,4 +1,6 @@
-"""Training of a damage finder, without labels: the damage in made-up samples is known.
+"""Training of a damage finder: the damage in made-up samples is known, so it needs no labels.
+
+Photographs whose damage somebody has marked can be shown as well.
 
 The loss is binary cross-entropy plus a soft Dice loss (Milletari et al. 2016, arXiv 1606.04797),
 over the pixels of which the label is sure, summed over looks at several sizes.
@@ -21,10 +23,14 @@ from aleph.training.recipes.recipe import Recipe
 from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.backgrounds import load_photographs
 from aleph.training.samples.damaged import DAMAGE, Damaged, Damager
+from aleph.training.samples.labelled import LabelledPhoto, labelled_sample, read_labelled
 from aleph.training.step import Step
 
 _OTHER_PICTURES = 0.15
 """Share of samples made of the pictures that scikit-image ships, print and letters among them."""
+
+_LABELLED = 0.25
+"""Share of samples made of photographs with real damage, where there are such."""
 
 _DICE_WEIGHT = 0.1
 """With a weight of 0.25 the finder marked too much."""
@@ -45,6 +51,7 @@ class DamageRecipe(Recipe):
         )
         self.damager: Damager | None = None
         self.others: list[Pixels] = []
+        self.labelled: list[LabelledPhoto] = []
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train on one sample per image of a batch (N, 3, S, S) in [−1, 1]."""
@@ -77,8 +84,14 @@ class DamageRecipe(Recipe):
             artefacts = Artefacts(path) if path else None
             self.damager = Damager(self.model.resolution, artefacts)
             self.others = load_photographs(self.config.backgrounds)
+            if self.config.labelled:
+                self.labelled = read_labelled(self.config.labelled)
         samples = []
         for image in images:
+            if self.labelled and rng.random() < _LABELLED:
+                photo = self.labelled[int(rng.integers(len(self.labelled)))]
+                samples.append(labelled_sample(photo, self.model.resolution, rng))
+                continue
             if rng.random() < _OTHER_PICTURES:
                 image = self.others[int(rng.integers(len(self.others)))]
             samples.append(self.damager.sample(image, rng))
