@@ -299,7 +299,7 @@ def write_labelled(folder: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
 
 def zipped(folder: Path, path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(folder.rglob("*.png")):
+        for file in sorted(p for p in folder.rglob("*.*") if p.is_file()):
             archive.write(file, str(file.relative_to(folder)))
     return path
 
@@ -363,6 +363,10 @@ def _tiny(folder: Path) -> None:
         Image.new("L", (20, 20)).save(folder / part / "a.png")
 
 
+def _twice(folder: Path) -> None:
+    (folder / "photos" / "a.PNG").write_bytes((folder / "photos" / "a.png").read_bytes())
+
+
 def _elsewhere(folder: Path) -> None:
     (folder / "photos").rename(folder / "pictures")
     (folder / "masks").rename(folder / "drawn")
@@ -376,6 +380,7 @@ def _elsewhere(folder: Path) -> None:
         (_of_other_size, "40×80.*80×80"),
         (_broken, "a.png"),
         (_tiny, "smaller than 32 pixels"),
+        (_twice, "two files 'a' in 'photos'"),
         (_elsewhere, "photos"),
     ],
 )

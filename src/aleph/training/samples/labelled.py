@@ -65,8 +65,11 @@ def read_labelled(path: str | os.PathLike[str]) -> list[LabelledPhoto]:
     files: dict[str, dict[str, Source]] = {_PHOTOS: {}, _MASKS: {}}
     for source in find_sources([path]):
         place = PurePosixPath(source.member or source.container)
-        if place.parent.name in files:
-            files[place.parent.name][place.stem] = source
+        if (named := files.get(place.parent.name)) is None:
+            continue
+        if place.stem in named:
+            raise InputError(f"'{path}' has two files '{place.stem}' in '{place.parent.name}'")
+        named[place.stem] = source
     photos, masks = files[_PHOTOS], files[_MASKS]
     if not photos:
         raise InputError(
