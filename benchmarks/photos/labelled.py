@@ -26,9 +26,10 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_DAMAGE_MODEL)
     parser.add_argument("--sensitivity", type=float, default=SENSITIVITY)
     options = parser.parse_args()
+    photos = read_labelled(options.photographs)
     model, total = load_damage_model(options.model), Counts()
     print("| photograph | precision | recall | F1 |\n| --- | --- | --- | --- |")
-    for photo in read_labelled(options.photographs):
+    for photo in photos:
         hole = marked(damage_probability(photo.image, model), options.sensitivity)
         counts = Counts()
         for some in (counts, total):
