@@ -159,7 +159,7 @@ def _halftone(picture: Picture, rng: np.random.Generator) -> Picture:
 
 @dataclass(frozen=True)
 class Scan:
-    """What happens to a print, damaged or not, on its way into a file.
+    """What happens to a print, damaged or not, on its way into a file; by default nothing.
 
     Attributes:
         blur: Deviation of the blur in pixels; 0 for none.
@@ -168,10 +168,10 @@ class Scan:
         quality: JPEG quality; 0 for a lossless file.
     """
 
-    blur: float
-    noise: Picture | None
-    sharpening: float
-    quality: int
+    blur: float = 0.0
+    noise: Picture | None = None
+    sharpening: float = 0.0
+    quality: int = 0
 
     @classmethod
     def draw(cls, side: int, rng: np.random.Generator) -> Scan:

@@ -149,7 +149,7 @@ class Damager:
         if rng.random() < 0.12:
             print_ = bordered(print_, rng)
         chosen = self._draw_kinds(rng) if kinds is None else tuple(kinds)
-        scan = Scan(0.0, None, 0.0, 0) if plain else Scan.draw(self.side, rng)
+        scan = Scan() if plain else Scan.draw(self.side, rng)
         paper = paper_of(print_, rng) if rng.random() < _ONE_PAPER else None
         while True:  # until enough of the picture is left
             flaws = [self._flaw(kind, rng) for kind in chosen]

@@ -120,7 +120,7 @@ def labelled_sample(photo: LabelledPhoto, side: int, rng: np.random.Generator) -
     scene = np.asarray(resized, np.float32)
     if rng.random() < _AGED:
         scene, _ = aged(scene, rng)
-    scan = Scan.draw(side, rng) if rng.random() < _SCANNED else Scan(0.0, None, 0.0, 0)
+    scan = Scan.draw(side, rng) if rng.random() < _SCANNED else Scan()
     return Damaged(scan(scene), _resized(label, side), (photo.name,))
 
 
