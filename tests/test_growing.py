@@ -57,6 +57,40 @@ def test_a_grown_generator_shows_the_old_images_twice_as_large(trained: Path) ->
     assert torch.allclose(large, enlarged, atol=1e-5)
 
 
+FINDER = ModelConfig.default("damage", resolution=32, encoder_width=4, maximum_width=8)
+
+
+@pytest.mark.parametrize("wider", [{"maximum_width": 20}, {"encoder_width": 6}])
+def test_a_wider_finder_says_at_first_what_the_narrower_one_says(
+    wider: dict[str, int], tmp_path: Path
+) -> None:
+    folder = make_model(tmp_path / "narrow", FINDER)
+    old = load_networks(folder)[1]["damage"]
+    config = dataclasses.replace(FINDER, **wider)  # type: ignore[arg-type]
+    recipe = new_recipe(config, TrainConfig(seed=1), CPU)
+    start_from(recipe, config, str(folder))
+    random = torch.Generator().manual_seed(0)
+    image, told = (2 * torch.rand(2, n, 64, 32, generator=random) - 1 for n in (3, 1))
+    grown = recipe.networks["damage"]
+    said = grown(image, told)
+    assert torch.allclose(said, old(image, told), atol=1e-5)
+    # and all that is new can learn
+    said.square().mean().backward()
+    for key, weights in grown.named_parameters():
+        narrow = old.get_parameter(key)
+        if weights.ndim > 1 and weights.shape[1] > narrow.shape[1]:
+            assert weights.grad is not None
+            assert weights.grad[: len(narrow), narrow.shape[1] :].abs().sum() > 0, key
+
+
+def test_a_narrower_finder_is_refused(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "old", FINDER)
+    config = dataclasses.replace(FINDER, maximum_width=6)
+    recipe = new_recipe(config, TrainConfig(), CPU)
+    with pytest.raises(TrainingError, match="choose the widths"):
+        start_from(recipe, config, str(folder))
+
+
 @pytest.mark.parametrize(
     "change",
     [

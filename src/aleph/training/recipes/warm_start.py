@@ -23,6 +23,9 @@ from aleph.training.state import STATE, load_part
 GROWN: tuple[ModelKind, ...] = ("amortised",)
 """Kinds of models that can start from a model of a lower resolution."""
 
+WIDENED: tuple[ModelKind, ...] = ("damage",)
+"""Kinds of models that can start from one with fewer channels."""
+
 
 @torch.no_grad()
 def start_from(
@@ -38,6 +41,9 @@ def start_from(
     gets a level on top, which adds nothing to the image at first, and encoder and discriminator get
     a block in front; new layers keep their random weights. If the model has the same resolution and
     an encoder, its latent space is whitened (`aleph.training.recipes.whitening`).
+
+    A finder of damage may have more channels than the one it starts from (Chen et al. 2016, arXiv
+    1511.05641): it says the same at first, for new channels lend nothing to old ones yet.
 
     Args:
         trained: The recipe whose networks are initialised, in place.
@@ -59,7 +65,7 @@ def start_from(
         doublings = 0
     for role, network in trained.networks.items():
         if role in networks:  # a refiner may be new
-            _copy(networks[role], network, doublings, name)
+            _copy(networks[role], network, doublings, name, config.kind in WIDENED)
     if images is not None and doublings == 0 and config.kind == "amortised":
         whiten(trained.networks["generator"], trained.networks["encoder"], images)  # type: ignore[arg-type]
     if refiner_of is not None:
@@ -107,21 +113,33 @@ def _take_refiner(trained: Recipe, name: str) -> None:
     _copy(networks["refiner"], trained.networks["refiner"], 0, name)
 
 
-def _copy(source: nn.Module, target: nn.Module, doublings: int, name: str) -> None:
+def _copy(
+    source: nn.Module, target: nn.Module, doublings: int, name: str, widened: bool = False
+) -> None:
     live = target.state_dict()
     for key, value in source.state_dict().items():
         place = re.sub(r"blocks\.(\d+)", lambda m: f"blocks.{int(m[1]) + doublings}", key)
         if doublings and ".stem." in f".{key}":
             continue  # the first layers of encoder and discriminator are of another resolution
-        if place not in live or live[place].shape != value.shape:
+        if place not in live or not _fits(live[place], value, widened):
             raise TrainingError(
                 f"'{name}' does not fit: '{key}' has shape {tuple(value.shape)}, the new model "
                 f"{_shape(live, place)}; choose the widths so that all levels of the old model "
                 "keep theirs"
             )
-        live[place].copy_(value)
+        if value.ndim > 1:  # what new channels of a wider layer lend to old ones
+            live[place][: len(value), value.shape[1] :] = 0
+        live[place][tuple(slice(size) for size in value.shape)] = value
     if doublings:
         _silence_new_levels(target, source)
+
+
+def _fits(weights: Tensor, old: Tensor, widened: bool) -> bool:
+    """Say whether a layer can go on with another's weights, or with them in its first channels."""
+    if not widened or weights.shape[2:] != old.shape[2:]:
+        return weights.shape == old.shape
+    more = zip(weights.shape[:2], old.shape[:2], strict=True)
+    return all(new >= before for new, before in more)
 
 
 def _shape(live: dict[str, Tensor], key: str) -> str:
