@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn import functional
 from torch.nn.functional import softplus
 
 from aleph.arrays import Floats, Hole, Pixels
@@ -30,6 +31,7 @@ from aleph.progress import Reporter
 from aleph.training.config import TrainConfig
 from aleph.training.export import export_run
 from aleph.training.loop import Devices, new_recipe, train
+from aleph.training.losses import feature_loss
 from aleph.training.recipes.patch_critic import PatchCritic, critic_loss, fill_verdict
 from aleph.training.recipes.warm_start import start_from
 from aleph.training.run import create_run, with_refiner
@@ -392,3 +394,30 @@ def test_the_critic_judges_only_what_was_filled() -> None:
     undecided = critic_loss([0 * fine, 0 * coarse], [0 * fine, 0 * coarse], hole)
     assert undecided.tolist() == pytest.approx([2 * np.log(2)] * 2)
     assert (loss > undecided).all()  # whatever it says, it cannot tell a picture from itself
+
+
+def test_features_count_by_how_much_of_their_place_was_filled() -> None:
+    hole = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
+    hole[0, :, :2, :2] = True  # all of the first place
+    hole[0, :, 0, 2] = hole[1, :, 3, 3] = True  # a quarter of the next, and of the other's last
+    real, made = torch.full((2, 1, 2, 2), 2.0), torch.full((2, 1, 2, 2), 2.0)
+    made[0, 0, 0] = torch.tensor([3.0, 7.0])
+    made[1, 0, 0] = 9.0  # nothing is missing there
+    # By hand: (1 · 1 + ¼ · 5) / (1 + ¼), over the mean magnitude of 2.
+    assert feature_loss([made], [real], hole).tolist() == pytest.approx([0.9, 0.0])
+    assert feature_loss([made], [real]).tolist() == pytest.approx([0.75, 1.75])
+
+
+def test_a_fill_that_is_the_original_has_its_features() -> None:
+    torch.manual_seed(0)
+    critic, picture = PatchCritic(), torch.rand(1, 3, 32, 32) * 2 - 1
+    hole = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    hole[:, :, 8:24, 14:17] = True
+    found = critic.features(picture, hole)
+    sizes = [tuple(seen.shape[1:]) for seen in found]
+    assert sizes[:4] == [(32, 32, 32), (64, 16, 16), (128, 8, 8), (128, 8, 8)]
+    assert sizes[4:] == [(128, 4, 4), (128, 2, 2), (128, 2, 2)]
+    blurred = torch.where(hole, functional.avg_pool2d(picture, 3, 1, 1), picture)
+    other = critic.features(blurred, hole)
+    assert feature_loss(found, found, hole).item() == 0
+    assert feature_loss(other, found, hole).item() > 0.05

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, softplus
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, softplus
 
 
 def discriminator_loss(real_logit: Tensor, fake_logit: Tensor) -> Tensor:
@@ -82,7 +82,9 @@ def weighted_mean(values: Tensor, weight: Tensor, least: float = 1e-6) -> Tensor
     return total / weight.sum(dim=(1, 2, 3)).clamp(min=least)
 
 
-def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor:
+def feature_loss(
+    generated: Sequence[Tensor], image: Sequence[Tensor], hole: Tensor | None = None
+) -> Tensor:
     """Mean |f_k(G) − f_k(x)| over the discriminator's features, relative to their mean magnitude.
 
     Feature matching per image (Larsen et al. 2016, arXiv 1512.09300, eq. 7; Wang et al. 2018,
@@ -91,6 +93,8 @@ def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor
     Args:
         generated: Features of the generated images, each (N, C, H, W).
         image: Features of the images, each of the same shape.
+        hole: Boolean (N, 1, H', W'); each place counts by the share of it that is missing. None if
+            all count alike.
 
     Returns:
         Shape (N,).
@@ -98,8 +102,22 @@ def feature_loss(generated: Sequence[Tensor], image: Sequence[Tensor]) -> Tensor
     total = torch.zeros(len(generated[0]), device=generated[0].device)
     for made, real in zip(generated, image, strict=True):
         size = real.float().abs().mean() + 1e-6
-        total = total + (made.float() - real.float()).abs().mean(dim=(1, 2, 3)) / size
+        weight = torch.ones_like(real[:, :1]) if hole is None else shares(hole, real)
+        total = total + weighted_mean((made.float() - real.float()).abs(), weight.float()) / size
     return total / len(generated)
+
+
+def shares(hole: Tensor, places: Tensor) -> Tensor:
+    """Say what share of each place is missing.
+
+    Args:
+        hole: Boolean (N, 1, H, W), True = missing.
+        places: Values at these places, (N, C, h, w).
+
+    Returns:
+        float32 (N, 1, h, w) in [0, 1].
+    """
+    return adaptive_avg_pool2d(hole.float(), (places.shape[2], places.shape[3]))
 
 
 def gradient_penalty(logit: Tensor, image: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aleph.training.losses import weighted_mean
+from aleph.training.losses import shares, weighted_mean
 
 _SLOPE = 0.2
 
@@ -57,9 +57,23 @@ class PatchCritic(nn.Module):
         Returns:
             Logits (N, 1, H / 4, W / 4) and (N, 1, H / 16, W / 16).
         """
-        near = self.near(torch.cat([image, hole.to(image.dtype)], dim=1))
-        places = (near, self.far(near))
+        found = self.features(image, hole)
+        places = (found[len(self.near) // 2 - 1], found[-1])
         return [judge(seen) for judge, seen in zip(self.verdicts, places, strict=True)]
+
+    def features(self, image: Tensor, hole: Tensor) -> list[Tensor]:
+        """Return what every layer sees, from fine to coarse, each (N, C, h, w).
+
+        Args:
+            image: As for the verdict.
+            hole: As for the verdict.
+        """
+        seen, found = torch.cat([image, hole.to(image.dtype)], dim=1), []
+        for layer in (*self.near, *self.far):
+            seen = layer(seen)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(seen)
+        return found
 
 
 def _layer(inputs: int, outputs: int, size: int, stride: int) -> tuple[nn.Module, nn.Module]:
@@ -91,5 +105,4 @@ def fill_verdict(made: Sequence[Tensor], hole: Tensor) -> Tensor:
 
 def _mean(values: Tensor, hole: Tensor) -> Tensor:
     """Mean over places (N, 1, h, w), each weighted by the share of it that was filled; (N,)."""
-    share = functional.adaptive_avg_pool2d(hole.float(), values.shape[2:])  # type: ignore[arg-type]
-    return weighted_mean(values.float(), share)
+    return weighted_mean(values.float(), shares(hole, values))

@@ -70,9 +70,9 @@ class RefiningRecipe(Recipe):
     def guesses(self, real: Tensor, step: Step) -> Guesses:
         """Damage a batch (N, 3, R, R) in [−1, 1], and guess what is missing."""
 
-    def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor | None:
-        """Return a loss of features, a number; None if the kind of model knows none."""
-        return None
+    @abstractmethod
+    def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor:
+        """Return the loss of a discriminator's features, a number."""
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train on one batch (N, 3, R, R) in [−1, 1]; return the mean losses."""
@@ -96,9 +96,8 @@ class RefiningRecipe(Recipe):
             loss = loss + self.config.adversary_weight * verdict
             report["adversary"] = verdict.detach()
             features = self.match(fill, batch, step)
-            if features is not None:
-                loss = loss + self.config.feature_weight * features
-                report["features"] = features.detach()
+            loss = loss + self.config.feature_weight * features
+            report["features"] = features.detach()
         self.set_step_size("refiner", step.index)
         step.minimise(loss, [self.optimizers["refiner"]], list(refiner.parameters()))
         return report

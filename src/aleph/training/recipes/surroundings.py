@@ -21,6 +21,7 @@ from aleph.models.config import ModelConfig
 from aleph.models.networks.extension import extend_residual
 from aleph.photo.tensors import to_pixels, to_tensor
 from aleph.training.config import TrainConfig
+from aleph.training.losses import feature_loss
 from aleph.training.recipes.refining import Guesses, RefiningRecipe
 from aleph.training.samples.artefacts import Artefacts
 from aleph.training.samples.damaged import DAMAGE, Damager
@@ -81,6 +82,16 @@ class SurroundingsRecipe(RefiningRecipe):
                     return damaged.image, intact, hole
         image = self.damager.pair(picture, rng, ())[0].image
         return image, image, draw_small_hole(side, rng)
+
+    def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor:
+        """Return the loss of the features of the refiner's own discriminator, where holes are."""
+        critic, hole = self.networks["critic"], guesses.hole
+        original = torch.where(hole, guesses.wanted, guesses.image)
+        with step.autocast():
+            with torch.no_grad():
+                wanted = critic.features(original, hole)  # type: ignore[operator]
+            made = critic.features(fill, hole)  # type: ignore[operator]
+        return feature_loss(made, wanted, hole).mean()
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
