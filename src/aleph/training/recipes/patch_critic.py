@@ -62,9 +62,7 @@ class PatchCritic(nn.Module):
         Returns:
             Logits (N, 1, H / 4, W / 4) and (N, 1, H / 16, W / 16).
         """
-        found = self.features(image, hole)
-        places = (found[len(self.near) // 2 - 1], found[-1])
-        return [judge(seen) for judge, seen in zip(self.verdicts, places, strict=True)]
+        return self.judged(self.features(image, hole))
 
     def features(self, image: Tensor, hole: Tensor) -> list[Tensor]:
         """Return what every layer sees, from fine to coarse, each (N, C, h, w).
@@ -81,6 +79,11 @@ class PatchCritic(nn.Module):
             if isinstance(layer, nn.LeakyReLU):
                 found.append(seen)
         return found
+
+    def judged(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return the logits of `forward` for what `features` has returned."""
+        places = (features[len(self.near) // 2 - 1], features[-1])
+        return [judge(seen) for judge, seen in zip(self.verdicts, places, strict=True)]
 
 
 def _layer(inputs: int, outputs: int, size: int, stride: int) -> tuple[nn.Module, nn.Module]:

@@ -120,7 +120,7 @@ class RefinerRecipe(RefiningRecipe):
         mean, log_variance = self.networks["encoder"](image, hole)
         return mean.float(), (0.5 * log_variance.float()).exp()
 
-    def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor:
+    def match(self, fill: Tensor, seen: list[Tensor], guesses: Guesses, step: Step) -> Tensor:
         """Return the loss of features of those that rebuild.
 
         Features are those of the model's discriminator, which knows what faces are made of.

@@ -46,6 +46,11 @@ class Guesses:
     kappa: Tensor | float
     sampled: Tensor
 
+    @property
+    def original(self) -> Tensor:
+        """What a perfect fill would be: the original in the hole, and what is shown elsewhere."""
+        return torch.where(self.hole, self.wanted, self.image)
+
 
 class RefiningRecipe(Recipe):
     """A refiner and its discriminator; subclasses say what is refined."""
@@ -71,8 +76,15 @@ class RefiningRecipe(Recipe):
         """Damage a batch (N, 3, R, R) in [−1, 1], and guess what is missing."""
 
     @abstractmethod
-    def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor:
-        """Return the loss of a discriminator's features, a number."""
+    def match(self, fill: Tensor, seen: list[Tensor], guesses: Guesses, step: Step) -> Tensor:
+        """Return the loss of a discriminator's features, a number.
+
+        Args:
+            fill: The filled pictures, (N, 3, R, R).
+            seen: Features that the discriminator of fills finds in them.
+            guesses: What was filled.
+            step: The step of training.
+        """
 
     def step(self, real: Tensor, step: Step) -> dict[str, Tensor]:
         """Train on one batch (N, 3, R, R) in [−1, 1]; return the mean losses."""
@@ -90,12 +102,14 @@ class RefiningRecipe(Recipe):
             report["start"] = _rebuilding(start, batch)[~batch.sampled].mean()
         if step.index >= self.config.adversary_start:
             report |= self._train_critic(batch, fill.detach(), step)
+            critic = self.networks["critic"]
             with step.autocast():
-                logits = self.networks["critic"](fill, batch.hole)
+                seen = critic.features(fill, batch.hole)  # type: ignore[operator]
+                logits = critic.judged(seen)  # type: ignore[operator]
             verdict = fill_verdict(logits, batch.hole).mean()
             loss = loss + self.config.adversary_weight * verdict
             report["adversary"] = verdict.detach()
-            features = self.match(fill, batch, step)
+            features = self.match(fill, seen, batch, step)
             loss = loss + self.config.feature_weight * features
             report["features"] = features.detach()
         self.set_step_size("refiner", step.index)
@@ -105,8 +119,7 @@ class RefiningRecipe(Recipe):
     def _train_critic(self, batch: Guesses, made: Tensor, step: Step) -> dict[str, Tensor]:
         critic = self.networks["critic"]
         penalise = self.config.r1_weight > 0 and step.index % R1_EVERY == 0
-        original = torch.where(batch.hole, batch.wanted, batch.image)
-        original = original.detach().requires_grad_(penalise)
+        original = batch.original.detach().requires_grad_(penalise)
         with step.autocast():
             real, fill = critic(original, batch.hole), critic(made, batch.hole)
         loss = critic_loss(real, fill, batch.hole).mean()

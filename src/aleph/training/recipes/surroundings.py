@@ -83,15 +83,12 @@ class SurroundingsRecipe(RefiningRecipe):
         image = self.damager.pair(picture, rng, ())[0].image
         return image, image, draw_small_hole(side, rng)
 
-    def match(self, fill: Tensor, guesses: Guesses, step: Step) -> Tensor:
-        """Return the loss of the features of the refiner's own discriminator, where holes are."""
+    def match(self, fill: Tensor, seen: list[Tensor], guesses: Guesses, step: Step) -> Tensor:
+        """Return the loss of the features of the discriminator of fills, where the holes are."""
         critic, hole = self.networks["critic"], guesses.hole
-        original = torch.where(hole, guesses.wanted, guesses.image)
-        with step.autocast():
-            with torch.no_grad():
-                wanted = critic.features(original, hole)  # type: ignore[operator]
-            made = critic.features(fill, hole)  # type: ignore[operator]
-        return feature_loss(made, wanted, hole).mean()
+        with torch.no_grad(), step.autocast():
+            wanted = critic.features(guesses.original, hole)  # type: ignore[operator]
+        return feature_loss(seen, wanted, hole).mean()
 
     @torch.no_grad()
     def preview(self, real: Tensor) -> Tensor:
