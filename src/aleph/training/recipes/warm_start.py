@@ -129,7 +129,7 @@ def _copy(
             )
         if value.ndim > 1:  # what new channels of a wider layer lend to old ones
             live[place][: len(value), value.shape[1] :] = 0
-        live[place][tuple(slice(size) for size in value.shape)] = value
+        live[place][tuple(slice(size) for size in value.shape)].copy_(value)
     if doublings:
         _silence_new_levels(target, source)
 
