@@ -7,6 +7,7 @@ import torch
 
 from aleph.search.losses import context_loss, latent_loss, lowest_first, prior_loss
 from aleph.training.losses import (
+    detail_loss,
     discriminator_loss,
     posterior_divergence,
     reconstruction_loss,
@@ -114,6 +115,42 @@ def test_the_divergence_between_two_posteriors_is_that_of_torch() -> None:
     found = posterior_divergence(mean, log_variance, other, other_log)
     torch.testing.assert_close(found, expected)
     assert posterior_divergence(mean, log_variance, mean, log_variance).abs().max() < 1e-5
+
+
+def test_the_amount_of_detail_is_compared_in_the_hole() -> None:
+    board = torch.ones(32, 32)
+    board[::2, ::2] = board[1::2, 1::2] = -1.0
+    original = (0.09 * board).expand(2, 3, 32, 32)
+    hole = torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+    hole[:, :, 8:16, 8:16] = True
+    # By hand: 3×3 fields of a chequerboard leave a ninth of it, so its detail is 8/9 · 0.09 = 0.08,
+    # its root mean square √(0.08² + 0.01²) = 0.0806226, and of a flat fill 0.01. At the other two
+    # sizes nothing is left of it: (1 − 0.01 / 0.0806226)² / 3.
+    flat = torch.zeros_like(original)
+    assert detail_loss(flat, original, hole).tolist() == pytest.approx([0.2557717] * 2)
+    # Half as strong: √(0.04² + 0.01²) = 0.0412311, (1 − 0.0412311 / 0.0806226)² / 3.
+    assert detail_loss(original / 2, original, hole).tolist() == pytest.approx([0.0795739] * 2)
+
+
+def test_detail_in_another_place_is_as_good() -> None:
+    random = torch.Generator().manual_seed(0)
+    original = torch.rand((1, 3, 64, 64), generator=random) * 2 - 1
+    hole = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    hole[:, :, 16:48, 16:48] = True
+    turned = torch.where(hole, -original, original)
+    smooth = torch.where(hole, torch.nn.functional.avg_pool2d(original, 3, 1, 1), original)
+    assert detail_loss(original, original, hole).item() == 0
+    assert detail_loss(turned, original, hole).item() < 0.005
+    assert detail_loss(smooth, original, hole).item() > 0.2
+
+
+def test_the_amount_of_detail_has_a_finite_slope_in_a_flat_fill_and_without_a_hole() -> None:
+    fill = torch.zeros(1, 3, 16, 16, requires_grad=True)
+    for hole in (torch.ones(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)):
+        loss = detail_loss(fill, torch.rand(1, 3, 16, 16), hole.bool())
+        (slope,) = torch.autograd.grad(loss.sum(), fill)
+        assert torch.isfinite(slope).all()
+    assert loss.item() == 0
 
 
 def test_a_nan_is_never_the_lowest_loss() -> None:

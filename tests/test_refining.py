@@ -353,6 +353,24 @@ def test_a_refiner_learns_what_the_known_pixels_say(plain: Path, tmp_path: Path)
     assert np.mean([row["rebuilt"] / row["start"] for row in rows[-3:]]) < 0.95
 
 
+def test_a_refiner_is_taught_how_much_detail_there_is(plain: Path, tmp_path: Path) -> None:
+    """Pictures of noise: which pixel is light cannot be known, how rough they are can."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(32):
+        cv2.imwrite(str(data / f"{number:02d}.png"), noise(16, 16, number))
+    lacking = {}
+    for weight in (0.0, 3.0):
+        folder = tmp_path / f"run-{weight}"
+        train_refiner(
+            folder, data, plain, steps=60, learning_rate=3e-3, adversary_start=0,
+            adversary_weight=0.0, feature_weight=0.0, detail_weight=weight, log_every=10,
+        )  # fmt: skip
+        rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+        lacking[weight] = np.mean([row["detail"] for row in rows[-3:]])
+    assert lacking[3.0] < 0.75 * lacking[0.0]
+
+
 def test_the_command_line_trains_a_refiner_on_top_of_a_model(
     call_cli: RunCli, plain: Path, pictures: Path, tmp_path: Path
 ) -> None:

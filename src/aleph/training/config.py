@@ -30,6 +30,7 @@ class TrainConfig(Serialisable):
         adversary_start: Step from which the discriminator takes part (amortised models, refiners).
         adversary_weight: Weight of the adversarial loss of the generator or refiner.
         feature_weight: Weight of the feature-matching loss (amortised models, refiners).
+        detail_weight: Weight of the loss of the amount of detail (refiners).
         kl_weight: Weight of the posterior's KL divergence from the prior, relative to a
             reconstruction loss summed over all values of an image (amortised models).
         r1_weight: γ of the R1 penalty on the discriminator (amortised models, refiners).
@@ -58,6 +59,7 @@ class TrainConfig(Serialisable):
     adversary_start: int = 5_000
     adversary_weight: float = 0.01
     feature_weight: float = 0.1
+    detail_weight: float = 0.0
     kl_weight: float = 0.5
     r1_weight: float = 1.0
     backgrounds: str = ""
@@ -78,7 +80,9 @@ class TrainConfig(Serialisable):
             0 < self.learning_rate < 1,
             f"learning_rate must be above 0 and below 1, not {self.learning_rate}",
         )
-        for name in ("adversary_weight", "feature_weight", "kl_weight", "r1_weight"):
+        for name in (
+            "adversary_weight", "feature_weight", "detail_weight", "kl_weight", "r1_weight",
+        ):  # fmt: skip
             value = getattr(self, name)
             require(0 <= value < 1e6, f"{name} must be a number from 0 up, not {value}")
         require(0 <= self.beta1 < 1, f"beta1 must be from 0 up to 1, not {self.beta1}")

@@ -1,4 +1,8 @@
-"""What all refiners are trained by: rebuild what is missing, then also deceive a discriminator."""
+"""The training that all refiners share.
+
+First a fill has to rebuild what is missing. Then it also has to deceive a discriminator, to match
+features, and to have as much detail as the original.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from torch.nn import functional
 from aleph.models.config import ModelConfig
 from aleph.models.networks.refiner import begin
 from aleph.training.config import TrainConfig
-from aleph.training.losses import gradient_penalty, weighted_mean
+from aleph.training.losses import detail_loss, gradient_penalty, weighted_mean
 from aleph.training.recipes.patch_critic import PatchCritic, critic_loss, fill_verdict
 from aleph.training.recipes.recipe import Recipe
 from aleph.training.step import Step
@@ -112,6 +116,10 @@ class RefiningRecipe(Recipe):
             features = self.match(fill, seen, batch, step)
             loss = loss + self.config.feature_weight * features
             report["features"] = features.detach()
+            detail = detail_loss(fill, batch.original, batch.hole)
+            detail = torch.where(batch.sampled, 0.0, detail).mean()
+            loss = loss + self.config.detail_weight * detail
+            report["detail"] = detail.detach()
         self.set_step_size("refiner", step.index)
         step.minimise(loss, [self.optimizers["refiner"]], list(refiner.parameters()))
         return report
