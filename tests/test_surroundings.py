@@ -10,7 +10,7 @@ from skimage import data
 from aleph.arrays import Floats, Hole, Pixels
 from aleph.blending import surroundings
 from aleph.blending.compose import Outside, compose, filled_shares
-from aleph.blending.refine import Refine
+from aleph.blending.refine import DETAIL, Refine, with_detail
 from aleph.blending.surroundings import Around, fill_surroundings
 from aleph.blending.texture import DetailSource, continue_texture, texture_available
 from aleph.frames.frame import frame_at
@@ -209,12 +209,19 @@ def test_what_frames_show_is_continued_but_the_face_in_it_is_not_copied() -> Non
     assert 0 < shares.guessed < shares.continued
 
 
+def strengthened(image: Pixels, hole: Hole) -> Pixels:
+    """What `red` fills a hole with, its finest detail made stronger as in the frames of a photo."""
+    fill = with_detail(red(image, hole, image.astype(np.float32), 0.1), DETAIL, 1.0)
+    return np.clip(np.rint(fill), image[~hole].min(axis=0), image[~hole].max(axis=0))
+
+
 def test_thin_damage_is_filled_by_the_refiner_alone() -> None:
     image = stripes(60, 90)
     hole = np.zeros((60, 90), bool)
     hole[:, 40:48] = True
     fill = filled(image, hole, refine=red)
-    assert (fill[hole] == [200, 40, 40]).all()
+    assert np.array_equal(fill[hole], strengthened(image, hole)[hole])
+    assert np.abs(fill[hole].astype(int) - [200, 40, 40]).mean() < 10
     assert np.array_equal(fill[~hole], image[~hole])
 
 
@@ -233,7 +240,7 @@ def test_a_thin_crack_that_ends_in_a_wide_hole_is_filled_as_well() -> None:
     image, hole = noise(120, 160), disc(120, 160, 25)
     hole[58:62, :] = True
     fill = filled(image, hole, refine=red)
-    assert (fill[58:62, :40] == [200, 40, 40]).all()
+    assert np.array_equal(fill[58:62, :40], strengthened(image, hole)[58:62, :40])
     assert (fill[hole] != image[hole]).any(axis=-1).mean() > 0.95
     assert np.array_equal(fill[~hole], image[~hole])
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aleph.arrays import Floats, Hole, Pixels, Region, rounded
-from aleph.blending.refine import Refine
+from aleph.blending.refine import DETAIL, Refine, with_detail
 from aleph.blending.regions import enlarged, padded, rectangles, shrunk, split, whole, within
 from aleph.blending.smooth import SmoothFill, carried_over
 from aleph.blending.texture import DetailSource, continue_texture
@@ -150,8 +150,11 @@ def _fill_thin(
 
 
 def _refined(refine: Refine, pixels: Pixels, missing: Hole, guess: Floats, kappa: float) -> Floats:
-    """Refine a guess, no lighter and no darker than what is known around: flat stays flat."""
-    fill = refine(pixels, missing, guess, kappa)
+    """Refine a guess, no lighter and no darker than what is known around: flat stays flat.
+
+    Its finest detail is made stronger, as in the frames of a photo (`aleph.blending.refine`).
+    """
+    fill = with_detail(refine(pixels, missing, guess, kappa), DETAIL, 1.0)
     if missing.all():
         return fill
     side = 2 * (int(_distance(missing).max()) + _NEARBY) + 1
