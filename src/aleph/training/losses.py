@@ -126,6 +126,11 @@ def shares(hole: Tensor, places: Tensor) -> Tensor:
     return adaptive_avg_pool2d(hole.float(), (places.shape[2], places.shape[3]))
 
 
+def fine_detail(image: Tensor, side: int) -> Tensor:
+    """Return what a mean over `side` × `side` pixels takes away; `side` is odd, shapes stay."""
+    return image - avg_pool2d(image, side, 1, side // 2, count_include_pad=False)
+
+
 def detail_loss(fill: Tensor, original: Tensor, hole: Tensor) -> Tensor:
     """How far the amount of detail in the holes is from the original's, whatever its places.
 
@@ -148,8 +153,7 @@ def detail_loss(fill: Tensor, original: Tensor, hole: Tensor) -> Tensor:
     losses: list[Tensor] = []
     while len(losses) < _SIZES and min(images.shape[2:]) >= _SQUARE:
         share = avg_pool2d(missing, _SQUARE)
-        smooth = avg_pool2d(images, 3, 1, 1, count_include_pad=False)
-        energy = (images - smooth).square().mean(dim=1, keepdim=True)
+        energy = fine_detail(images, 3).square().mean(dim=1, keepdim=True)
         energy = avg_pool2d(energy * missing.repeat(2, 1, 1, 1), _SQUARE)
         rough = energy / share.clamp(min=1e-6).repeat(2, 1, 1, 1)
         made, real = (rough + _FAINT**2).sqrt().chunk(2)

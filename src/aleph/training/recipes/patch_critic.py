@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aleph.training.losses import shares, weighted_mean
+from aleph.training.losses import fine_detail, shares, weighted_mean
 
 _SLOPE = 0.2
 
@@ -71,8 +71,7 @@ class PatchCritic(nn.Module):
             image: As for the verdict.
             hole: As for the verdict.
         """
-        smooth = functional.avg_pool2d(image, _FINE, 1, _FINE // 2, count_include_pad=False)
-        detail = _STRONGER * (image - smooth)
+        detail = _STRONGER * fine_detail(image, _FINE)
         seen, found = torch.cat([image, detail, hole.to(image.dtype)], dim=1), []
         for layer in (*self.near, *self.far):
             seen = layer(seen)
