@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import aleph
-from aleph.damage import find, write
+from aleph.damage import find, tiles, write
 from aleph.damage.auto import AutoMask, read_auto, read_damaged_photo, with_rim
 from aleph.damage.find import marked
 from aleph.damage.tiles import damage_probability
@@ -116,11 +116,11 @@ def test_finders_are_not_among_the_models_that_fill(
 )
 def test_photos_of_any_size_are_looked_at_to_the_last_pixel(size: tuple[int, int]) -> None:
     picture, hole = scratched(*size)
-    tiles: list[tuple[int, int]] = []
-    found = damage_probability(picture, perfect(), lambda *done: tiles.append(done))
+    steps: list[tuple[int, int]] = []
+    found = damage_probability(picture, perfect(), lambda *done: steps.append(done))
     assert found.dtype == np.uint8
     assert np.array_equal(found > 127, hole)
-    assert tiles[-1] == (len(tiles), len(tiles))
+    assert steps[-1] == (len(steps), len(steps))
     assert not damage_probability(noise(*size) // 2, perfect()).any()
 
 
@@ -151,6 +151,33 @@ def test_looks_go_from_small_to_large_and_the_last_two_count(size: tuple[int, in
     assert network.told[0] is None
     # a little less of 0.1, 0.2 and 0.8 each: the odds over e to the power of 0.4
     assert network.told[1:] == pytest.approx([0.0693, 0.1435, 0.7283], abs=0.005)
+
+
+def test_a_large_photo_is_seen_like_a_smaller_one_first_then_larger_and_larger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A larger look is told all that counts so far, and counts half from there on."""
+    monkeypatch.setattr(tiles, "_SMALL", 0)
+    monkeypatch.setattr(tiles, "LARGE", 3000)
+    network = SidesSeen(0.1, 0.2, 0.8, 0.4, 0.2, 0.9)
+    model = DamageModel("sides", TINY_FINDER, network, torch.device("cpu"), "fp32")
+    found = damage_probability(noise(100, 480), model)  # of 16 times as many pixels
+    assert np.abs(found.astype(float) - 255 * 0.65).max() <= 2
+    mirrored = [s - w for s, w in zip(network.sides, (15, 30, 60, 120, 240, 480), strict=True)]
+    assert all(0 < pixels < 100 for pixels in mirrored)  # a little, beyond both borders
+    assert network.told[4:] == pytest.approx([0.6, 0.4], abs=0.005)
+
+
+def test_no_larger_look_follows_where_it_would_be_hardly_larger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiles, "_SMALL", 0)
+    monkeypatch.setattr(tiles, "LARGE", 3000)
+    network = SidesSeen(0.1, 0.2, 0.8, 0.4)
+    model = DamageModel("sides", TINY_FINDER, network, torch.device("cpu"), "fp32")
+    found = damage_probability(noise(60, 64), model)
+    assert found.shape == (60, 64)
+    assert np.abs(found.astype(float) - 255 * 0.6).max() <= 2
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
@@ -329,6 +356,15 @@ def test_wide_damage_of_a_large_photo_is_widened_by_more() -> None:
     assert rows.tolist() == [*range(98, 110), *range(196, 244)]
     small = (thin | wide)[:319]
     assert np.array_equal(with_rim(small), widened(small, 2))
+
+
+def test_the_rim_grows_with_the_sides_of_a_large_photo() -> None:
+    """As wide as it is in the same photo of 1.1 megapixels: 2 and 4 pixels there."""
+    found = np.zeros((2200, 2000), bool)  # of twice the sides
+    found[100:108, 50:350] = True
+    found[600:680, 50:130] = True
+    rows = np.flatnonzero(with_rim(found)[:, 90])
+    assert rows.tolist() == [*range(96, 112), *range(592, 688)]
 
 
 def test_auto_keeps_to_its_box(red: None) -> None:

@@ -1091,7 +1091,7 @@ def test_a_result_is_copied(page: Page) -> None:
     assert size == [SIDE, SIDE]
 
 
-@pytest.mark.parametrize("side", [SIDE, 320])  # wide damage is widened by more in large pictures
+@pytest.mark.parametrize("side", [SIDE, 320, 1600])  # in larger pictures damage is widened by more
 def test_damage_is_found_and_painted_like_by_hand(
     visit: Visit, address: str, tmp_path: Path, side: int
 ) -> None:

@@ -1,14 +1,15 @@
 """At which sensitivity a photo comes back with the least error, beside what is found and marked.
 
     python -m benchmarks sensitivity PHOTOGRAPHS... [--artefacts ZIP] [--others DATA...]
-        [--images 240] [--enlarged 1] [--seed 5] [--model damage-finder]
+        [--images 240] [--side 256] [--enlarged 1] [--seed 5] [--model damage-finder]
 
 Damages held-out photographs as training does, several kinds at a time and a quarter of them not at
 all, marks and widens what is found as `--mask auto` does, fills it (OpenCV's Telea), and counts the
 pixels that are visibly off the photograph before it was damaged. What is overlooked stays off, and
 what is marked wrongly is filled wrongly: both errors weigh what they cost. Every other picture is
 one of --others where they are given; photographs and artefacts are held out by their names. With
---enlarged N what is looked at is N times as large, as soft as that makes it, and a little noisy.
+--enlarged N what is looked at is N times as large, as soft as that makes it, and a little noisy:
+damage grows with it. With a larger --side it does not: cracks are as thin as in a small picture.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def cases(options: argparse.Namespace, model: DamageModel) -> list[Case]:
     others = spread_sources(options.others, _OTHERS) if options.others else []
     turns = [pictures, [read(source) for source in others] or pictures]
     artefacts = held_out_artefacts(options.artefacts)
-    damager = Damager(SIDE, artefacts, intact=_INTACT, content=_CONTENT)
+    damager = Damager(options.side, artefacts, intact=_INTACT, content=_CONTENT)
     made = []
     for number in range(options.images):
         rng = np.random.default_rng([options.seed, number])
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--artefacts", help="zip of artefacts, split by name")
     parser.add_argument("--others", nargs="*", default=[], help="more pictures without damage")
     parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels, of the damaged pictures")
     parser.add_argument("--enlarged", type=int, default=1, help="times")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--model", default=DEFAULT_DAMAGE_MODEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ import numpy as np
 from aleph.arrays import Hole
 from aleph.damage.find import marked, read_probability
 from aleph.damage.rim import shows_damage
+from aleph.damage.tiles import LARGE
 from aleph.errors import EmptyMaskError, InputError, MaskWarning, NothingFoundError, shown, warn
 from aleph.masks.named import NAMED_MASKS
 from aleph.masks.read import (
@@ -32,7 +34,7 @@ from aleph.photo.photo import Photo, PhotoLike, read_photo
 _RIM, _WIDE_RIM = 2, 4
 """Pixels by which thin damage that was found is widened, and wide damage (docs/damage.md)."""
 
-_LARGE = 320
+_WIDENED = 320
 """Pixels of a photo's shorter side from which on wide damage is widened by more."""
 
 _NARROW = (
@@ -87,16 +89,19 @@ def with_rim(found: Hole) -> Hole:
 
     Thin damage is widened by 2 pixels. In photos of 320 pixels or more on the shorter side, wide
     damage, that reaches deeper than 4 pixels, is widened by 4: torn paper frays, and JPEG files
-    have specks beside it.
+    have specks beside it. In photos of more than 1.1 megapixels these distances grow with the
+    sides: scanned at more pixels, the same rim is as many times as wide.
 
     Args:
         found: Boolean (H, W), True = damaged.
     """
-    rim = widened(found, _RIM)
-    if min(found.shape) < _LARGE or not found.any():
+    scale = max(1.0, math.sqrt(found.size / LARGE))
+    thin, wide = (math.floor(scale * pixels + 0.5) for pixels in (_RIM, _WIDE_RIM))
+    rim = widened(found, thin)
+    if min(found.shape) < _WIDENED or not found.any():
         return rim
-    cores = ~widened(~found, _WIDE_RIM)
-    return np.asarray(rim | widened(cores, 2 * _WIDE_RIM))
+    cores = ~widened(~found, wide)
+    return np.asarray(rim | widened(cores, 2 * wide))
 
 
 def read_damaged_photo(

@@ -2,14 +2,20 @@
 
 What the network takes for damage depends on how large it is shown, and on how sharp. So every photo
 is looked at four times: at an eighth, a quarter, a half of its size, where wide damage is seen best
-and a soft scan is sharp, and at its own; a small one, whose cracks are fine, at twice these sizes.
-Each look is told what the one before it found. The mean of the last two counts, weighed by whether
-it looks like the rest of the damage (`aleph.damage.likeness`).
+and a soft scan is sharp, and at its own; a small one, whose cracks are fine, at twice these sizes,
+and a large one at the sizes of one of a megapixel. Each look is told what the one before it found,
+and the mean of the last two counts.
+
+What is fine in a large photo is seen only at its own size, at which a wide flake is just a plain
+surface. So larger looks follow, each of up to twice the sides. Each is told what counts so far, and
+the mean of that and of what it finds counts from there on. In the end everything is weighed by
+whether it looks like the rest of the damage (`aleph.damage.likeness`).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 import cv2
@@ -34,7 +40,13 @@ _DOUBT = 0.4
 marked wrongly over wide areas was mostly begun by a small look."""
 
 _SMALL = 500_000
-"""Pixels of a photo up to which all looks are twice as large."""
+"""Pixels of a photo up to which these looks are twice as large."""
+
+LARGE = 1_100_000
+"""Pixels of a photo from which on it is seen at first like one of so many."""
+
+_NEARLY = 0.2
+"""Octaves by which the last look may be smaller than the photo: one more would show little more."""
 
 OnTile = Callable[[int, int], None]
 """Called with the number of tiles done, and of all."""
@@ -53,23 +65,36 @@ def damage_probability(
     Returns:
         uint8 (H, W), 255 = certainly damaged.
     """
-    sizes = _sizes(*image.shape[:2])
-    looks = [list(_tiles(*size)) for size in sizes]
-    done, all_of = 0, sum(len(tiles) for tiles in looks)
-    finds: list[NDArray[np.uint8]] = []
-    for size, tiles in zip(sizes, looks, strict=True):
+    first, larger = _sizes(*image.shape[:2])
+    done, all_of = 0, sum(len(_tiles(*size)) for size in (*first, *larger))
+
+    def look(size: tuple[int, int], told: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+        nonlocal done
         shown, found = _resized(image, size), np.empty(size, np.uint8)
-        coarser = _resized(_doubted(finds[-1]), size) if finds else None
-        for tile in tiles:
+        coarser = None if told is None else _resized(told, size)
+        for tile in _tiles(*size):
             found[tile] = _look(shown, coarser, tile, model)
             done += 1
             if on_tile:
                 on_tile(done, all_of)
-        finds.append(found)
+        return found
+
+    finds: list[NDArray[np.uint8]] = []
+    for size in first:
+        finds.append(look(size, _doubted(finds[-1]) if finds else None))
+    found = _mean(finds[-2], finds[-1], min(first[-1], image.shape[:2]))
+    for size in larger:
+        found = _mean(found, look(size, found), size)
+    return weighed_by_likeness(image, _resized(found, image.shape[:2]))
+
+
+def _mean(
+    coarser: NDArray[np.uint8], finer: NDArray[np.uint8], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Return the mean of what two looks found, at a size."""
     # in bytes: a photo may have a hundred megapixels
-    last = [_resized(found, image.shape[:2]) for found in finds[-2:]]
-    mean = np.asarray(cv2.addWeighted(last[0], 0.5, last[1], 0.5, 0), np.uint8)
-    return weighed_by_likeness(image, mean)
+    same = [_resized(found, size) for found in (coarser, finer)]
+    return np.asarray(cv2.addWeighted(same[0], 0.5, same[1], 0.5, 0), np.uint8)
 
 
 def _doubted(found: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -79,11 +104,17 @@ def _doubted(found: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(told[found])
 
 
-def _sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes at which a photo is looked at."""
-    own = 2.0 if height * width <= _SMALL else 1.0
-    factors = [own * look for look in _LOOKS]
-    return [(max(1, round(height * f)), max(1, round(width * f))) for f in factors]
+def _sizes(height: int, width: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return the sizes at which a photo is looked at: the first four, and the larger ones."""
+    pixels = height * width
+    own = 2.0 if pixels <= _SMALL else min(1.0, math.sqrt(LARGE / pixels))
+    more = max(0, math.ceil(-math.log2(own) - _NEARLY))
+    factors = [own ** (1 - number / more) for number in range(1, more + 1)]
+
+    def at(factor: float) -> tuple[int, int]:
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+    return [at(own * look) for look in _LOOKS], [at(factor) for factor in factors]
 
 
 def _resized(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -130,11 +161,9 @@ def _look(
     return np.asarray(found[tuple(kept)], np.uint8)
 
 
-def _tiles(height: int, width: int) -> Iterator[Region]:
+def _tiles(height: int, width: int) -> list[Region]:
     """Part a picture into tiles that are all nearly the same size."""
-    for rows in _parts(height):
-        for columns in _parts(width):
-            yield rows, columns
+    return [(rows, columns) for rows in _parts(height) for columns in _parts(width)]
 
 
 def _parts(size: int) -> Iterator[slice]:

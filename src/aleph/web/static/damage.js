@@ -8,15 +8,18 @@ const FOUND = "Selected what looks damaged. Move the slider for more or less of 
 const NOT_FOUND = "No damage was found. Move the slider to the right, or paint over it.";
 const RIM = 2; // pixels by which thin damage that was found is widened, as by `--mask auto`
 const WIDE_RIM = 4; // and wide damage,
-const LARGE = 320; // in pictures whose shorter side has so many pixels or more
+const WIDENED = 320; // in pictures whose shorter side has so many pixels or more
+const LARGE = 1_100_000; // pixels of a picture from which on both grow with its sides
 
 /** Widen what was found; the twin of `with_rim` in aleph/damage/auto.py. */
 function withRim(found, { width, height }) {
-  const rim = widened(found, width, height, RIM);
-  if (Math.min(width, height) < LARGE) return rim;
-  const cores = narrowed(found, width, height, WIDE_RIM);
-  const wide = widened(cores, width, height, 2 * WIDE_RIM);
-  return rim.map((value, i) => value | wide[i]);
+  const scale = Math.max(1, Math.sqrt((width * height) / LARGE));
+  const [thin, wide] = [RIM, WIDE_RIM].map((pixels) => Math.floor(scale * pixels + 0.5));
+  const rim = widened(found, width, height, thin);
+  if (Math.min(width, height) < WIDENED) return rim;
+  const cores = narrowed(found, width, height, wide);
+  const more = widened(cores, width, height, 2 * wide);
+  return rim.map((value, i) => value | more[i]);
 }
 
 export class DamageFinder {
