@@ -124,6 +124,19 @@ def test_nothing_shows_where_a_frame_ends() -> None:
             assert np.abs(np.diff(fill.astype(int), axis=axis)).max() < most
 
 
+def test_the_texture_goes_on_up_to_where_a_frame_begins() -> None:
+    """In the strip along its edge that a frame leaves, too, though a face may not be copied."""
+    place = Placement(250, 300, 400)
+    image, hole = grainy(560, 500, 25), np.zeros((560, 500), bool)
+    hole[20:220, 180:320] = True  # across the middle of the frame's upper edge, at row 100
+    frames = framed(image, hole, [place])
+    outside = Outside(faces=[place])
+    (fill,) = compose(image, hole, frames, [plain(frames, 128)], grain=False, outside=outside)
+    above, strip = fill[60:95, 220:280], fill[101:108, 220:280]
+    assert roughness(strip) > 0.6 * roughness(above) > 3
+    assert roughness(fill[130:180, 220:280]) < 3  # there is what was generated
+
+
 def test_each_pixel_belongs_mainly_to_the_nearer_frame() -> None:
     image = np.full((100, 200, 3), 128, np.uint8)
     hole = np.zeros((100, 200), bool)

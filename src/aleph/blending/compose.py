@@ -57,8 +57,9 @@ _FAR = 0.02
 _FAR_PIXELS = 16
 """The same in pixels, at least."""
 
-_FACE = ((0.5, 0.5), (0.4, 0.5))
-"""Centre and half axes of the ellipse in a frame, in its sides, that is never copied elsewhere."""
+_FACE, _FILLED_FACE = (0.4, 0.5), (0.4, 0.47)
+"""Half axes of the ellipse in a frame, in its sides, that is never copied elsewhere, nor filled by
+copies; and the same of a face that is filled, up to where its frame fills."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,13 +190,22 @@ def _uncovered(part: _Part, tile: Tile) -> Hole:
 
 
 def _barred(frames: Sequence[Frame], faces: Sequence[Placement], size: tuple[int, int]) -> Hole:
-    """Return the ellipses of all faces: they are no source of texture."""
+    """Return the ellipses of all faces: they are no source of texture.
+
+    Args:
+        frames: The frames that are filled from.
+        faces: All faces that were found.
+        size: Height and width of the photo.
+    """
     canvas = np.zeros(size, np.uint8)
+    filled = [frame.placement for frame in frames if not frame.whole]
+    others = [place for place in faces if place not in filled]
     turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    (x, y), (across, down) = _FACE
-    outline = np.stack([x + across * np.cos(turn), y + down * np.sin(turn)], axis=1)
-    for place in [*(frame.placement for frame in frames if not frame.whole), *faces]:
-        cv2.fillPoly(canvas, [np.rint(place.points(outline)).astype(np.int32)], 1)
+    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    for axes, places in ((_FILLED_FACE, filled), (_FACE, others)):
+        for place in places:
+            outline = place.points(0.5 + np.array(axes) * circle)
+            cv2.fillPoly(canvas, [np.rint(outline).astype(np.int32)], 1)
     return canvas.astype(bool)
 
 
