@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -455,3 +456,13 @@ def test_a_mask_that_covers_the_damage_is_used_without_a_word() -> None:
         somewhere = np.zeros_like(hole)
         somewhere[top : top + 30, 40:90] = True
         read_damaged_photo(intact, somewhere)
+
+
+def test_the_soft_rim_of_a_large_scan_is_told_as_well() -> None:
+    """It is as much wider as the scan has more pixels."""
+    small, damage = scratch_of(4)
+    scan = cv2.resize(small, (2400, 2400), interpolation=cv2.INTER_LINEAR)
+    exact = np.repeat(np.repeat(damage, 12, axis=0), 12, axis=1)
+    with pytest.warns(MaskWarning, match="--grow 5"):
+        read_damaged_photo(scan, exact)
+    read_damaged_photo(scan, Mask(exact, grow=12))

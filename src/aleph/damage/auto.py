@@ -10,8 +10,7 @@ import numpy as np
 
 from aleph.arrays import Hole
 from aleph.damage.find import marked, read_probability
-from aleph.damage.rim import shows_damage
-from aleph.damage.tiles import LARGE
+from aleph.damage.rim import rim_scale, shows_damage
 from aleph.errors import EmptyMaskError, InputError, MaskWarning, NothingFoundError, shown, warn
 from aleph.masks.named import NAMED_MASKS
 from aleph.masks.read import (
@@ -39,7 +38,7 @@ _WIDENED = 320
 
 _NARROW = (
     "the pixels beside the mask look like damage, and what is filled is made to fit them: if the "
-    "mask is a little too narrow, --grow 2 widens it (in Python: Mask(…, grow=2))"
+    "mask is a little too narrow, --grow {0} widens it (in Python: Mask(…, grow={0}))"
 )
 
 _SYNTAX = f"{AUTO}, {AUTO}:left,top,right,bottom, or either with +MASK"
@@ -95,13 +94,18 @@ def with_rim(found: Hole) -> Hole:
     Args:
         found: Boolean (H, W), True = damaged.
     """
-    scale = max(1.0, math.sqrt(found.size / LARGE))
-    thin, wide = (math.floor(scale * pixels + 0.5) for pixels in (_RIM, _WIDE_RIM))
+    thin, wide = _rims(found)
     rim = widened(found, thin)
     if min(found.shape) < _WIDENED or not found.any():
         return rim
     cores = ~widened(~found, wide)
     return np.asarray(rim | widened(cores, 2 * wide))
+
+
+def _rims(found: Hole) -> tuple[int, int]:
+    """Return by how many pixels thin and wide damage is widened in a photo of this size."""
+    scale = rim_scale(found.shape)
+    return math.floor(scale * _RIM + 0.5), math.floor(scale * _WIDE_RIM + 0.5)
 
 
 def read_damaged_photo(
@@ -177,7 +181,7 @@ def _warn_of_rim(photo: Photo, hole: Hole, mask: MaskLike) -> None:
     source = mask.source if isinstance(mask, Mask) else mask
     generated = isinstance(source, str) and source in NAMED_MASKS
     if not generated and shows_damage(photo.pixels, hole):
-        warn(_NARROW, MaskWarning)
+        warn(_NARROW.format(_rims(hole)[0]), MaskWarning)
 
 
 def _found(photo: Photo, auto: AutoMask, options: Mask) -> Hole:

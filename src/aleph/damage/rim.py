@@ -9,14 +9,17 @@ anywhere in an intact photo, one difference is like the other (docs/damage.md).
 from __future__ import annotations
 
 import itertools
+import math
 
 import cv2
 import numpy as np
 
 from aleph.arrays import Doubles, Floats, Hole, Pixels
+from aleph.damage.tiles import LARGE
 
 _STEP = 3.0
-"""Pixels from the rim to the next place that is looked at, and from there to the last."""
+"""Pixels from the rim to the next place that is looked at, and from there to the last; more in
+large photos, as what `auto` finds is widened by more there."""
 
 _SUSPICIOUS, _LEVELS = 1.6, 5.0
 """The first difference over the second, and the first minus the second in levels, from which on
@@ -28,7 +31,15 @@ _NOTHING = 2.0
 _ENOUGH, _PLENTY = 100, 50_000
 """Pixels of rim below which nothing is said, and from which on no more are looked at."""
 
-_TILE, _MARGIN = 1024, 16
+_TILE, _MARGIN = 1024, 10
+
+
+def rim_scale(size: tuple[int, ...]) -> float:
+    """Return how many times as wide the rim of damage is in a photo of this height and width.
+
+    Scanned at more pixels the same rim is wider: beyond 1.1 megapixels it grows with the sides.
+    """
+    return max(1.0, math.sqrt(math.prod(size) / LARGE))
 
 
 def shows_damage(pixels: Pixels, hole: Hole) -> bool:
@@ -38,13 +49,13 @@ def shows_damage(pixels: Pixels, hole: Hole) -> bool:
         pixels: uint8 (H, W, 3).
         hole: Boolean (H, W), True = missing.
     """
-    total, count = np.zeros(2), 0
+    total, count, step = np.zeros(2), 0, _STEP * rim_scale(hole.shape)
     rows, columns = (np.flatnonzero(hole.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return False
     for top in range(rows[0], rows[-1] + 1, _TILE):
         for left in range(columns[0], columns[-1] + 1, _TILE):
-            sums, looked_at = _differences(pixels, hole, top, left)
+            sums, looked_at = _differences(pixels, hole, top, left, step)
             total, count = total + sums, count + looked_at
         if count > _PLENTY:
             break
@@ -54,15 +65,18 @@ def shows_damage(pixels: Pixels, hole: Hole) -> bool:
     return bool(near > _SUSPICIOUS * (far + _NOTHING) and near - far > _LEVELS)
 
 
-def _differences(pixels: Pixels, hole: Hole, top: int, left: int) -> tuple[Doubles, int]:
-    """Sum the differences across the rim in one tile.
+def _differences(
+    pixels: Pixels, hole: Hole, top: int, left: int, step: float
+) -> tuple[Doubles, int]:
+    """Sum the differences across the rim in one tile, from one place to the next, `step` pixels on.
 
     Returns:
         Sums, in levels, of the differences from the rim to the next place and from there to the
         last, and the number of places at the rim.
     """
-    above, before = max(0, top - _MARGIN), max(0, left - _MARGIN)
-    part = (slice(above, top + _TILE + _MARGIN), slice(before, left + _TILE + _MARGIN))
+    margin = _MARGIN + math.ceil(2 * step)
+    above, before = max(0, top - margin), max(0, left - margin)
+    part = (slice(above, top + _TILE + margin), slice(before, left + _TILE + margin))
     known = (~hole[part]).astype(np.uint8)
     if known.all():
         return np.zeros(2), 0
@@ -79,9 +93,9 @@ def _differences(pixels: Pixels, hole: Hole, top: int, left: int) -> tuple[Doubl
     there = np.ones(len(y), bool)
     picture = pixels[part].astype(np.float32)
     for steps in range(3):
-        place = np.stack([x, y], axis=1) + np.float32(steps * _STEP) * outwards
+        place = np.stack([x, y], axis=1) + np.float32(steps * step) * outwards
         across, down = place.astype(np.float32).T[:, None]
-        there &= (_at(away, across, down) > 0.7 * steps * _STEP) & _within(place, away.shape)
+        there &= (_at(away, across, down) > 0.7 * steps * step) & _within(place, away.shape)
         colours.append(_at(picture, across, down))
     both = [np.abs(a - b)[there].mean(axis=1).sum() for a, b in itertools.pairwise(colours)]
     return np.array(both, np.float64), int(there.sum())
