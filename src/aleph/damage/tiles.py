@@ -82,7 +82,8 @@ def damage_probability(
     finds: list[NDArray[np.uint8]] = []
     for size in first:
         finds.append(look(size, _doubted(finds[-1]) if finds else None))
-    found = _mean(finds[-2], finds[-1], min(first[-1], image.shape[:2]))
+    seen = min(first[-1], image.shape[:2])  # a small photo was looked at larger than it is
+    found = _mean(finds[-2], finds[-1], seen)
     for size in larger:
         found = _mean(found, look(size, found), size)
     return weighed_by_likeness(image, _resized(found, image.shape[:2]))
