@@ -25,7 +25,7 @@ from aleph.blending.surroundings import Around, OnPiece, fill_surroundings
 from aleph.blending.texture import texture_available
 from aleph.blending.toning import tone_fill
 from aleph.config import Blending
-from aleph.frames.frame import Frame
+from aleph.frames.frame import FEATHER, Frame
 from aleph.frames.placement import Placement
 from aleph.photo.tone import ToneCurve
 
@@ -57,7 +57,7 @@ _FAR = 0.02
 _FAR_PIXELS = 16
 """The same in pixels, at least."""
 
-_FACE, _FILLED_FACE = (0.4, 0.5), (0.4, 0.47)
+_FACE, _FILLED_FACE = (0.4, 0.5), (0.4, 0.5 - FEATHER / 2)
 """Half axes of the ellipse in a frame, in its sides, that is never copied elsewhere, nor filled by
 copies; and the same of a face that is filled, up to where its frame fills."""
 

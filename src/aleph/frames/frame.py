@@ -22,7 +22,7 @@ KNOWN_SHARE = 1 / 8
 _TOUCHED = 1e-3
 """Share of missing pixels from which on a frame's pixel counts as touched by the hole."""
 
-_FEATHER = 0.06
+FEATHER = 0.06
 """Width of a frame's rim over which its content fades out, in sides."""
 
 _INSET = 0.05
@@ -94,7 +94,7 @@ class Frame:
         if not outside.any():
             return np.ones((side, side), np.float32)
         distance = cv2.distanceTransform((~outside).astype(np.uint8), cv2.DIST_L2, 5)
-        rise = np.clip((distance[rim:-rim, rim:-rim] - 1.0) / (_FEATHER * side), 0.0, 1.0)
+        rise = np.clip((distance[rim:-rim, rim:-rim] - 1.0) / (FEATHER * side), 0.0, 1.0)
         return np.asarray(rise * rise * (3.0 - 2.0 * rise), np.float32)
 
     def back(self, generated: Floats, region: Region | None = None) -> Floats:
